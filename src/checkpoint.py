@@ -1,0 +1,142 @@
+"""Checkpoints: written atomically, with the model's configuration inside, and the one way back in."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import mindspore as ms
+from mindspore import Parameter, Tensor
+
+from src.config import ModelConfig, from_dict, model_part
+from src.errors import UserError
+from src.model import DPRNNTasNet
+
+FORMAT = "dprnn-tasnet/1"
+OPTIMIZER_PREFIX = "optimizer."
+
+
+def save(path, network, info, optimizer=None):
+    """Write weights, model configuration and ``info`` to ``path``: to a temporary name, then renamed.
+
+    Args:
+        network (DPRNNTasNet): its ``config`` goes along.
+        info (dict): JSON-able facts: epoch, step, scores, training state.
+        optimizer (nn.Optimizer): its moments and counters are stored too, for resuming.
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    path = Path(path)
+    # MindSpore appends .ckpt to other names
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp.ckpt")
+    items = [{"name": p.name, "data": p} for p in network.get_parameters()]
+    if optimizer is not None:
+        items += [{"name": OPTIMIZER_PREFIX + p.name, "data": Tensor(p.asnumpy())} for p in own_parameters(optimizer)]
+    config = json.dumps(dataclasses.asdict(model_part(network.config)))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ms.save_checkpoint(items, str(temporary), crc_check=True,
+                           append_dict={"format": FORMAT, "model_config": config, "info": json.dumps(info)})
+        os.chmod(temporary, 0o644)  # MindSpore leaves it read-only
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot write: {error.strerror or error}") from None
+    finally:
+        if temporary.exists():
+            os.remove(temporary)
+
+
+def own_parameters(optimizer):
+    """What an optimizer adds to the weights: moments, powers, step counter, learning rate."""
+    weights = {p.name for p in optimizer.parameters}
+    return [p for p in optimizer.get_parameters() if p.name not in weights]
+
+
+def read(path):
+    """Read a checkpoint of ours.
+
+    Returns:
+        tuple: (ModelConfig, info dict, {name: Parameter}).
+    Raises:
+        UserError: missing, truncated, corrupt, or not written by this project.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder, expected a checkpoint file (.ckpt)")
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint")
+    # load_checkpoint wants the suffix
+    if path.suffix != ".ckpt":
+        raise UserError(f"{path}: not a checkpoint: the name must end in .ckpt")
+    try:
+        values = ms.load_checkpoint(str(path), crc_check=True)
+    except Exception as error:  # protobuf, checksum and value errors alike mean that the file is no good
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{path}: not readable as a checkpoint, truncated or corrupt ({reason[:120]})") from None
+    if values.pop("format", None) != FORMAT:
+        raise UserError(f"{path}: a checkpoint of another project or version: it carries no DPRNN configuration; "
+                        "use one written by train.py here")
+    config = from_dict(ModelConfig, json.loads(values.pop("model_config")), f"{path} (configuration inside)")
+    return config, json.loads(values.pop("info")), values
+
+
+def load_weights(network, values, path):
+    """Copy weights by name into ``network``; every parameter must be there with its shape.
+
+    Raises:
+        UserError: one is missing or of another shape.
+    """
+    for parameter in network.get_parameters():
+        value = values.get(parameter.name)
+        if value is None:
+            raise UserError(f"{path}: lacks the parameter {parameter.name}: corrupt, or of another architecture")
+        if tuple(value.shape) != tuple(parameter.shape):
+            raise UserError(f"{path}: {parameter.name} is {tuple(value.shape)}, the network has "
+                            f"{tuple(parameter.shape)}: of another architecture")
+        parameter.set_data(Tensor(value.asnumpy()))
+
+
+def load_optimizer(optimizer, values, path):
+    """Restore what :func:`save` stored of the optimizer."""
+    for parameter in own_parameters(optimizer):
+        value = values.get(OPTIMIZER_PREFIX + parameter.name)
+        if value is None or tuple(value.shape) != tuple(parameter.shape):
+            raise UserError(f"{path}: holds no matching optimizer state; resume needs a last.ckpt of the same recipe")
+        parameter.set_data(Tensor(value.asnumpy()))
+
+
+def load_model(path, kernel=None):
+    """The network of a checkpoint, in inference mode, for any batch and length.
+
+    Args:
+        path: a checkpoint written by train.py.
+        kernel (str): RNN kernel, see src/rnn.py; None takes the device's.
+    Returns:
+        DPRNNTasNet: [B, T] -> [B, C, T]; ``.config`` is its :class:`ModelConfig`.
+    Raises:
+        UserError: see :func:`read`.
+    """
+    config, _, values = read(path)
+    network = DPRNNTasNet(config, kernel)
+    load_weights(network, values, path)
+    return for_inference(network)
+
+
+def for_inference(network):
+    """Inference mode, compiled once for every batch and length."""
+    network.set_train(False)
+    network.set_inputs(Tensor(shape=[None, None], dtype=ms.float32))
+    return network
+
+
+def copy_weights(source, target):
+    """Weights of one network into another of the same configuration."""
+    for mine, theirs in zip(target.get_parameters(), source.get_parameters()):
+        mine.set_data(theirs)
+
+
+def parameters_from(values):
+    """{name: array} as {name: Parameter}, the form :func:`load_weights` reads."""
+    return {name: Parameter(Tensor(value), name=name) for name, value in values.items()}

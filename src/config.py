@@ -1,0 +1,288 @@
+"""One configuration path: dataclass defaults, then a YAML file (``--config_path``), then flags.
+
+Every root script has one dataclass below; its fields are its flags. A recipe's YAML serves all scripts:
+a key another script owns is passed over, a key nobody owns is an error.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from src.errors import UserError
+
+DEVICE_TARGETS = ("auto", "Ascend", "CPU")
+
+
+def option(default, text, *, choices=None, low=None, high=None, above=None):
+    """A dataclass field that is also a flag. ``low``/``high`` are inclusive bounds, ``above`` an exclusive one."""
+    return field(default=default, metadata=dict(text=text, choices=choices, low=low, high=high, above=above))
+
+
+@dataclass
+class ModelConfig:
+    """What the network is. Travels inside every checkpoint and export; nothing downstream asks for it again."""
+
+    sample_rate: int = option(8000, "sample rate the model works at, Hz", low=1)
+    in_channels: int = option(64, "encoder filters N", low=1)
+    out_channels: int = option(64, "channels of each mask = decoder filters", low=1)
+    hidden_channels: int = option(128, "RNN units per direction H", low=1)
+    bn_channels: int = option(128, "bottleneck channels, the width of the dual-path blocks", low=1)
+    kernel_size: int = option(2, "encoder and decoder filter length, samples (stride is half)", low=2)
+    rnn_type: str = option("LSTM", "recurrent cell", choices=("LSTM", "GRU", "RNN"))
+    norm: str = option("gln", "gln global, cln cumulative, ln per-frame layer norm", choices=("gln", "cln", "ln"))
+    dropout: float = option(0.0, "dropout on the RNN outputs, training only", low=0.0, high=0.99)
+    bidirectional: bool = option(True, "inter-chunk RNN in both directions (the intra-chunk RNN always is)")
+    num_layers: int = option(6, "dual-path blocks R", low=1)
+    K: int = option(250, "chunk length, frames (hop is half)", low=2)
+    num_spks: int = option(2, "speakers to separate C", low=1, high=8)
+    mask_act: str = option("relu", "mask activation; softmax is over speakers", choices=("relu", "sigmoid", "softmax"))
+
+
+@dataclass
+class DeviceConfig:
+    """Where it runs."""
+
+    device_target: str = option("auto", "auto takes Ascend where there is one, else CPU", choices=DEVICE_TARGETS)
+    device_id: int = option(0, "device number", low=0)
+
+
+@dataclass
+class PreprocessConfig:
+    """preprocess.py: a LibriMix tree (or tr/cv/tt + mix/s1/s2) to MindRecord folders."""
+
+    in_dir: str = option("", "corpus: Libri2Mix/Libri3Mix, one of its wav8k|wav16k/min|max, or a tr/cv/tt tree")
+    out_dir: str = option("data", "output: <out_dir>/<subset>/ with MindRecord shards and manifest.json")
+    sample_rate: int = option(8000, "wanted sample rate, Hz; files of another rate are skipped and named", low=1)
+    mode: str = option("min", "min or max branch of the LibriMix tree", choices=("min", "max"))
+    task: str = option("sep_clean", "mixture and targets", choices=("sep_clean", "sep_noisy", "enh_single", "enh_both"))
+    subsets: str = option("", "comma-separated subset folders; empty: every one the corpus has")
+    train_name: str = option("", "output name for the training subset (train*, tr); empty: its own name")
+    test_name: str = option("", "output name for the test subset (test, tt); empty: its own name")
+    num_spks: int = option(0, "speakers per mixture; 0: as many sK folders as the corpus has", low=0, high=8)
+    num_workers: int = option(2, "parallel writer processes", low=1, high=256)
+    shard_rows: int = option(2000, "mixtures per MindRecord shard", low=1)
+    min_seconds: float = option(0.0, "skip (and report) mixtures shorter than this, seconds", low=0.0)
+    overwrite: bool = option(False, "replace a valid output folder")
+    strict: bool = option(False, "fail if any file had to be skipped")
+
+
+@dataclass
+class TrainConfig(ModelConfig, DeviceConfig):
+    """train.py: the recipe. Defaults are the original's (Libri2Mix, kernel 2, K 250)."""
+
+    train_dir: str = option("data/train-100", "MindRecord folder to train on")
+    valid_dir: str = option("data/dev", "MindRecord folder for validation each epoch; empty: none")
+    save_folder: str = option("checkpoints/dprnn", "output: last.ckpt, best.ckpt, train_log.csv, config.yaml")
+    segment: float = option(4.0, "training crop, seconds", above=0.0)
+    cv_maxlen: float = option(0.0, "validation: longest utterance, seconds, longer ones are cut; 0: full", low=0.0)
+    batch_size: int = option(3, "mixtures per step and device", low=1)
+    epochs: int = option(100, "passes over the training set", low=1)
+    max_minutes: float = option(0.0, "stop after this many minutes of wall time, with a last validation; 0: no limit",
+                                low=0.0)
+    max_steps: int = option(0, "stop after this many optimizer steps; 0: no limit", low=0)
+    valid_every: float = option(1.0, "validate each so many epochs (the last epoch always)", above=0.0)
+    seed: int = option(1, "seed of weights, shuffling, crops and dropout", low=0)
+    num_workers: int = option(2, "loader threads", low=1, high=64)
+    optimizer: str = option("adam", "optimizer", choices=("adam", "sgd"))
+    lr: float = option(1e-3, "initial learning rate", above=0.0)
+    momentum: float = option(0.0, "momentum of sgd", low=0.0, high=0.999)
+    l2: float = option(1e-5, "weight decay added to the gradient", low=0.0)
+    clip_norm: float = option(5.0, "global gradient norm is clipped to this; 0: no clipping", low=0.0)
+    schedule: str = option("piecewise", "learning rate: piecewise (original), exponential (paper) or constant",
+                           choices=("piecewise", "exponential", "constant"))
+    milestones: str = option("15,45,75", "piecewise: epochs at which the rate is multiplied by lr_decay")
+    lr_decay: float = option(0.5, "piecewise: the factor; for exponential use 0.98", above=0.0, high=1.0)
+    decay_epochs: int = option(2, "exponential: epochs per factor", low=1)
+    max_bad_steps: int = option(20, "stop when so many steps in a row are not finite", low=1)
+    log_every: int = option(20, "print a progress line every so many steps", low=1)
+    resume: bool = option(False, "continue from <save_folder>/last.ckpt")
+    checkpoint: str = option("", "start from the weights of this checkpoint (a fine-tune: fresh optimizer)")
+
+
+@dataclass
+class EvalConfig(DeviceConfig):
+    """eval.py: SI-SNR, SI-SNRi (and SDRi) on full utterances."""
+
+    model_path: str = option("", "checkpoint (.ckpt) or exported model (.mindir)")
+    data_dir: str = option("", "MindRecord folder, or a wav tree with mix*/ s1/ s2/ ...")
+    batch_size: int = option(1, "mixtures of exactly equal length separated together (no padding: gLN would see it)",
+                             low=1)
+    cal_sdr: bool = option(False, "also SDR improvement, by mir_eval (slow)")
+    out_dir: str = option("", "output: metrics.json, per_utterance.csv; empty: eval/ beside the model")
+    max_utterances: int = option(0, "score only the first so many; 0: all", low=0)
+
+
+@dataclass
+class ExportConfig(DeviceConfig):
+    """export.py: a checkpoint as MINDIR, checked against the checkpoint."""
+
+    ckpt_path: str = option("", "checkpoint to export")
+    file_name: str = option("", "output file; empty: beside the checkpoint")
+    file_format: str = option("MINDIR", "format", choices=("MINDIR",))
+    length: float = option(0.0, "input seconds of a fixed-length model; 0: any length and batch", low=0.0)
+    batch_size: int = option(1, "batch of a fixed-length model", low=1)
+
+
+@dataclass
+class SeparateConfig(DeviceConfig):
+    """separate.py: one recording to one wav per speaker."""
+
+    input: str = option("", "wav or FLAC, mono, at the model's sample rate")
+    model_path: str = option("", "checkpoint (.ckpt) or exported model (.mindir)")
+    out_dir: str = option("separated", "output folder: <name>_s1.wav, <name>_s2.wav, ...")
+    overwrite: bool = option(False, "replace existing outputs")
+
+
+SCRIPT_CONFIGS = (PreprocessConfig, TrainConfig, EvalConfig, ExportConfig, SeparateConfig)
+
+
+def known_keys():
+    """Every key some script owns."""
+    return {f.name for cls in SCRIPT_CONFIGS for f in dataclasses.fields(cls)}
+
+
+def check_value(name, value, spec, where):
+    """Return ``value`` as the type of field ``spec``, or raise :class:`UserError` naming ``where`` it came from."""
+    kind = spec.type if isinstance(spec.type, type) else typing.get_type_hints(spec.type)
+    meta = spec.metadata
+    try:
+        if kind is bool:
+            value = _to_bool(value)
+        elif isinstance(value, bool) or value is None:
+            raise ValueError
+        elif kind is int:
+            if isinstance(value, float):
+                raise ValueError
+            value = int(value)
+        elif kind is float:
+            value = float(value)  # YAML 1.1 reads 1e-3 as text
+            if value != value or value in (float("inf"), float("-inf")):
+                raise ValueError
+        elif not isinstance(value, str):
+            raise ValueError
+    except (TypeError, ValueError):
+        words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+        raise UserError(f"{where}: {name} must be {words[kind]}, got {value!r}") from None
+    if meta["choices"] and value not in meta["choices"]:
+        folded = {c.lower(): c for c in meta["choices"]}
+        if str(value).lower() not in folded:
+            raise UserError(f"{where}: {name} must be one of {', '.join(meta['choices'])}, got {value!r}")
+        value = folded[value.lower()]
+    bounds = (("low", "at least", lambda v, b: v >= b), ("high", "at most", lambda v, b: v <= b),
+              ("above", "greater than", lambda v, b: v > b))
+    for key, words, holds in bounds:
+        if meta[key] is not None and not holds(value, meta[key]):
+            raise UserError(f"{where}: {name} must be {words} {meta[key]}, got {value}")
+    return value
+
+
+def _to_bool(value):
+    if isinstance(value, bool):
+        return value
+    folded = str(value).strip().lower()
+    if folded in ("1", "true", "yes", "on"):
+        return True
+    if folded in ("0", "false", "no", "off"):
+        return False
+    raise ValueError(value)
+
+
+def from_dict(cls, values, where):
+    """Build config ``cls`` from a flat mapping; every key must be one of its fields."""
+    specs = {f.name: f for f in dataclasses.fields(cls)}
+    unknown = sorted(set(values) - set(specs))
+    if unknown:
+        raise UserError(f"{where}: unknown key {unknown[0]!r}{_suggestion(unknown[0], specs)}")
+    return cls(**{k: check_value(k, v, specs[k], where) for k, v in values.items()})
+
+
+def model_part(config):
+    """The :class:`ModelConfig` inside a larger config."""
+    return ModelConfig(**{f.name: getattr(config, f.name) for f in dataclasses.fields(ModelConfig)})
+
+
+def read_yaml(path):
+    """Read a flat YAML recipe and reject keys no script owns. Hyphens in keys read as underscores."""
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"--config_path {path}: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"--config_path {path}: not valid YAML: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UserError(f"--config_path {path}: expected `key: value` lines, found a {type(values).__name__}")
+    values = {str(k).replace("-", "_"): v for k, v in values.items()}
+    for key in values:
+        if key not in known_keys():
+            raise UserError(f"--config_path {path}: unknown key {key!r}{_suggestion(key, known_keys())}")
+    return values
+
+
+def _suggestion(word, known):
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else "; see --help for the list"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise UserError(f"{message} (see python {self.prog} --help)")
+
+
+def parse_args(cls, argv, positional=None):
+    """Read ``argv`` into a config of class ``cls``.
+
+    Args:
+        cls: one of the script dataclasses.
+        argv (list[str]): the words after the program name.
+        positional (str): a field that may also be given without its flag.
+    Raises:
+        UserError: unknown flag or key, wrong type, out of range, unreadable YAML.
+    """
+    prog = cls.__doc__.split(":")[0]
+    parser = _Parser(prog=prog, description=cls.__doc__, allow_abbrev=False,
+                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--config_path", "--config-path", default="", help="YAML recipe; flags win over it")
+    specs = {f.name: f for f in dataclasses.fields(cls)}
+    for name, spec in specs.items():
+        spellings = dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}"))
+        shown = "{" + ",".join(spec.metadata["choices"]) + "}" if spec.metadata["choices"] else name.upper()
+        extra = dict(nargs="?", const="true") if spec.type is bool else {}
+        parser.add_argument(*spellings, dest=name, default=argparse.SUPPRESS, metavar=shown,
+                            help=f"{spec.metadata['text']} (default: {spec.default!r})".replace("%", "%%"), **extra)
+    if positional:
+        parser.add_argument("_positional", nargs="?", default=None, metavar=positional, help=f"same as --{positional}")
+    known, rest = parser.parse_known_args(argv)
+    if rest:
+        bad = rest[0].split("=")[0]
+        hint = _suggestion(bad.lstrip("-").replace("-", "_"), specs) if bad.startswith("-") else ""
+        raise UserError(f"{prog}: unexpected {bad!r}{hint}")
+    flags = vars(known)
+    config_path = flags.pop("config_path")
+    word = flags.pop("_positional", None)
+    if word is not None:
+        if flags.get(positional, word) != word:
+            raise UserError(f"{prog}: {positional} is given twice: {word!r} and {flags[positional]!r}")
+        flags[positional] = word
+    values = {}
+    if config_path:
+        for key, value in read_yaml(config_path).items():
+            if key in specs:
+                values[key] = check_value(key, value, specs[key], config_path)
+    for key, value in flags.items():
+        values[key] = check_value(f"--{key}", value, specs[key], prog)
+    return cls(**values)
+
+
+def require(config, *names):
+    """Raise :class:`UserError` if one of the named options is empty."""
+    for name in names:
+        if not getattr(config, name):
+            raise UserError(f"--{name} is missing: give {type(config).__dataclass_fields__[name].metadata['text']}")

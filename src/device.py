@@ -1,0 +1,54 @@
+"""Everything that differs between devices."""
+
+import glob
+import os
+
+import mindspore as ms
+
+from src.errors import UserError
+
+
+def resolve_target(device_target):
+    """``auto`` becomes Ascend where the driver shows a card, else CPU."""
+    if device_target != "auto":
+        return device_target
+    return "Ascend" if glob.glob("/dev/davinci[0-9]*") else "CPU"
+
+
+def setup(device_target="auto", device_id=0):
+    """Graph mode on the wanted device, with thread counts that fit this machine. Returns the device's name.
+
+    Raises:
+        UserError: the device does not exist here.
+    """
+    target = resolve_target(device_target)
+    ms.set_context(mode=ms.GRAPH_MODE)
+    try:
+        if target == "CPU":
+            ms.set_device("CPU")
+            _fit_threads(len(os.sched_getaffinity(0)))
+        else:
+            ms.set_device(target, device_id)
+            ms.ops.zeros((1,), ms.float32).asnumpy()  # the device is opened lazily: fail here, with a clear line
+    except (RuntimeError, ValueError, AttributeError) as error:
+        lines = [line for line in str(error).splitlines() if line.strip(" -")]
+        reason = lines[0].strip() if lines else type(error).__name__
+        raise UserError(f"device_target {target}, device_id {device_id}: not usable on this machine ({reason[:160]}); "
+                        "DEVICE_TARGET=CPU or --device_target CPU runs anywhere") from None
+    return target
+
+
+def _fit_threads(cores):
+    """MindSpore's defaults (5 dispatch threads, 25 per operator) make threads of a small machine wait for each other.
+
+    On 2 cores a training step with 2 or 3 dispatch threads takes up to three times that of 1; more never helped.
+    """
+    ms.runtime.dispatch_threads_num(1 if cores < 8 else 5)
+    ms.device_context.cpu.op_tuning.threads_num(min(cores, 25))
+
+
+def rnn_kernel(rnn_type):
+    """The RNN kernel of src/rnn.py that the current device runs fastest."""
+    if ms.get_context("device_target") == "Ascend":
+        return "loop" if rnn_type == "RNN" else "dynamic"
+    return "packed" if rnn_type == "LSTM" else "loop"

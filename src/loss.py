@@ -1,0 +1,77 @@
+"""SI-SNR, pairwise, and the permutation search over it. Training, validation and evaluation all score with this.
+
+SI-SNR: Le Roux et al. 2019 (arXiv 1811.02508), zero-mean. PIT: Yu et al. 2017 (arXiv 1607.00325), exhaustive.
+"""
+
+import itertools
+import math
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+# Inside the ratio and the logarithm: a silent source or estimate scores -80 dB with a zero gradient.
+EPS = 1e-8
+DB_PER_NEPER = 10 / math.log(10)  # 10 log10(x) = DB_PER_NEPER * ln(x)
+
+
+def pairwise_si_snr(estimates, sources, lengths):
+    """SI-SNR of every estimate against every source, dB.
+
+    Args:
+        estimates (Tensor): [B, E, T].
+        sources (Tensor): [B, C, T].
+        lengths (Tensor): int32 [B], valid samples; the rest is ignored.
+    Returns:
+        Tensor: [B, E, C].
+    """
+    steps = ops.arange(0, sources.shape[-1], 1, dtype=ms.int32)
+    valid = (steps[None] < lengths[:, None]).astype(sources.dtype)[:, None]  # [B, 1, T]
+    count = lengths.astype(sources.dtype)[:, None, None]
+    estimates = zero_mean(estimates, valid, count)[:, :, None]  # [B, E, 1, T]
+    sources = zero_mean(sources, valid, count)[:, None]  # [B, 1, C, T]
+    dot = ops.sum(estimates * sources, -1, keepdim=True)
+    energy = ops.sum(sources * sources, -1, keepdim=True) + EPS
+    target = dot / energy * sources  # [B, E, C, T]
+    noise = estimates - target
+    ratio = ops.sum(target * target, -1) / (ops.sum(noise * noise, -1) + EPS)
+    return DB_PER_NEPER * ops.log(ratio + EPS)
+
+
+def zero_mean(signals, valid, count):
+    """Remove the mean over the valid samples and silence the rest: [B, C, T]."""
+    signals = signals * valid
+    return (signals - ops.sum(signals, -1, keepdim=True) / count) * valid
+
+
+class PermutationSearch(nn.Cell):
+    """The assignment of estimates to sources with the highest mean score.
+
+    Pairwise scores [B, C, C] -> (mean score [B], assignment int32 [B, C]: the estimate that serves source c).
+    """
+
+    def __init__(self, speakers):
+        super().__init__()
+        table = np.array(list(itertools.permutations(range(speakers))), np.int32)  # [P, C]
+        self.table = Tensor(table)
+        self.flat_index = Tensor((table * speakers + np.arange(speakers)).reshape(-1).astype(np.int32))  # into [C * C]
+        self.speakers = speakers
+
+    def construct(self, scores):
+        batch = scores.shape[0]
+        picked = ops.gather(ops.reshape(scores, (batch, -1)), self.flat_index, 1)
+        means = ops.mean(ops.reshape(picked, (batch, -1, self.speakers)), 2)  # [B, P]
+        best = ops.argmax(means, 1)
+        return ops.max(means, 1)[0], ops.gather(self.table, best, 0)
+
+
+class PITLoss(nn.Cell):
+    """Negative SI-SNR under the best permutation, averaged over the batch: a scalar in dB."""
+
+    def __init__(self, speakers):
+        super().__init__()
+        self.search = PermutationSearch(speakers)
+
+    def construct(self, estimates, sources, lengths):
+        best, _ = self.search(pairwise_si_snr(estimates, sources, lengths))
+        return -ops.mean(best)
