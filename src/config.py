@@ -101,6 +101,7 @@ class TrainConfig(ModelConfig, DeviceConfig):
     max_bad_steps: int = option(20, "stop when so many steps in a row are not finite", low=1)
     log_every: int = option(20, "print a progress line every so many steps", low=1)
     resume: bool = option(False, "continue from <save_folder>/last.ckpt")
+    overwrite: bool = option(False, "start again in a save_folder that holds a run")
     checkpoint: str = option("", "start from the weights of this checkpoint (a fine-tune: fresh optimizer)")
 
 

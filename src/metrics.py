@@ -1,0 +1,53 @@
+"""Scores of separated utterances, with the same SI-SNR and permutation search the loss uses."""
+
+import warnings
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn
+
+from src.loss import PermutationSearch, pairwise_si_snr
+
+
+class _Graph(nn.Cell):
+    def __init__(self, speakers):
+        super().__init__()
+        self.search = PermutationSearch(speakers)
+
+    def construct(self, mixture, sources, estimates, lengths):
+        pairwise = pairwise_si_snr(estimates, sources, lengths)
+        _, assignment = self.search(pairwise)
+        return pairwise, assignment, pairwise_si_snr(mixture[:, None], sources, lengths)[:, 0]
+
+
+class Scorer:
+    """SI-SNR of estimates against sources under the best permutation, and of the mixture itself.
+
+    Called with mixture [B, T], sources [B, C, T], estimates [B, C, T] (numpy float32), it returns a dict of numpy
+    arrays [B, C], one column per source: ``si_snr``, ``si_snr_in``, ``si_snri`` (dB) and ``assignment``, the
+    estimate that serves the source. A row with a silent source has no defined SI-SNR: its scores are NaN.
+    """
+
+    def __init__(self, speakers):
+        self.graph = _Graph(speakers)
+        unknown = [Tensor(shape=[None] * axes, dtype=ms.float32) for axes in (2, 3, 3)]
+        self.graph.set_inputs(*unknown, Tensor(shape=[None], dtype=ms.int32))
+
+    def __call__(self, mixture, sources, estimates):
+        lengths = np.full(len(mixture), mixture.shape[-1], np.int32)
+        arrays = (np.ascontiguousarray(a, np.float32) for a in (mixture, sources, estimates))
+        outputs = self.graph(*(Tensor(a) for a in arrays), Tensor(lengths))
+        pairwise, assignment, before = (o.asnumpy() for o in outputs)
+        after = np.take_along_axis(pairwise, assignment[:, None], 1)[:, 0]
+        silent = (sources == sources[..., :1]).all(-1).any(-1)
+        scores = {"si_snr": after, "si_snr_in": before, "si_snri": after - before}
+        return {k: np.where(silent[:, None], np.nan, v) for k, v in scores.items()} | {"assignment": assignment}
+
+
+def sdr(sources, estimates):
+    """Signal-to-distortion ratio in dB (Vincent et al. 2006) by mir_eval: [C, T], [C, T] -> [C], no permutation."""
+    from mir_eval.separation import bss_eval_sources  # slow to import, seldom needed
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its deprecation notice, once per call
+        return bss_eval_sources(sources, estimates, compute_permutation=False)[0]
