@@ -1,0 +1,24 @@
+"""Separate one recording into one wav per speaker.
+
+    python separate.py meeting.wav --model_path checkpoints/dprnn/best.ckpt --out_dir separated
+"""
+
+from src.config import SeparateConfig, parse_args, require
+from src.errors import run_cli
+
+
+def main(argv):
+    config = parse_args(SeparateConfig, argv, positional="input")
+    require(config, "input", "model_path")
+
+    from src.device import setup
+    from src.inference import open_model
+    from src.separate import separate_file
+
+    setup(config.device_target, config.device_id)
+    for path in separate_file(open_model(config.model_path), config.input, config.out_dir, config.overwrite):
+        print(path)
+
+
+if __name__ == "__main__":
+    run_cli(main)
