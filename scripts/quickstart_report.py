@@ -1,0 +1,51 @@
+"""Pictures and scores of the quick start: what went in, what came out, what it should have been."""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from src.errors import run_cli  # noqa: E402
+
+
+def main(argv):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mixture", type=Path, required=True, help="<subset>/mix_clean/NAME of a wav tree")
+    parser.add_argument("--out_dir", type=Path, required=True, help="quick start folder with NAME_s1.wav ...")
+    args = parser.parse_args(argv)
+
+    import numpy as np
+
+    from src.audio import read_mono
+    from src.device import setup
+    from src.metrics import Scorer
+    from src.plots import spectrograms, training_curve
+    from src.separate import output_paths
+
+    setup("CPU")
+    mixture, rate = read_mono(args.mixture)
+    folder = args.mixture.parents[1]
+    sources = np.stack([read_mono(folder / f"s{c}" / args.mixture.name)[0] for c in (1, 2)])
+    estimates = np.stack([read_mono(path)[0] for path in output_paths(args.mixture, args.out_dir, 2)])
+    scores = {k: v[0] for k, v in Scorer(2)(mixture[None], sources[None], estimates[None]).items()}
+    ordered = estimates[scores["assignment"]]
+    spectrograms(args.out_dir / "spectrograms.png", [
+        [("mixture", mixture)],
+        [(f"estimate of speaker {c + 1} (SI-SNR {scores['si_snr'][c]:.1f} dB)", e) for c, e in enumerate(ordered)],
+        [(f"speaker {c + 1} alone (in the mixture {scores['si_snr_in'][c]:.1f} dB)", s)
+         for c, s in enumerate(sources)],
+    ], rate)
+    training_curve(args.out_dir / "training_curve.png", args.out_dir / "model" / "train_log.csv")
+    shutil.copy(args.mixture, args.out_dir / f"mixture{args.mixture.suffix}")
+    print(f"{args.mixture.name}:")
+    for c in range(2):
+        print(f"  speaker {c + 1}: SI-SNR {scores['si_snr_in'][c]:6.2f} dB before, {scores['si_snr'][c]:6.2f} dB after")
+    print(f"  mean: SI-SNR {scores['si_snr_in'].mean():.2f} dB before, {scores['si_snr'].mean():.2f} dB after")
+    print(f"wavs, spectrograms.png and training_curve.png are in {args.out_dir}")
+
+
+if __name__ == "__main__":
+    run_cli(main)

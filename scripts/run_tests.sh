@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Set up .venv and run every check: ruff, unit tests, end-to-end tests. Arguments go to pytest.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+make_venv requirements-dev.txt
+cd "$ROOT"
+"$PYTHON" -m ruff check .
+"$PYTHON" -m pytest "$@"
