@@ -35,8 +35,9 @@ step "4/6 export to MINDIR"
 "$PYTHON" export.py --ckpt_path "$OUT/model/best.ckpt" --file_name "$OUT/dprnn.mindir" "${DEVICE[@]}"
 
 step "5/6 separating a held-out mixture with the MINDIR"
-# the first one in which the man speaks: two women sound more alike than four minutes can tell apart
-mixture="$(ls samples/test/mix_clean/*carlo* | head -n 1)"
+# neither the best nor the worst: the one with the median improvement
+mixture="samples/test/mix_clean/$("$PYTHON" scripts/quickstart_report.py --pick "$OUT/eval/per_utterance.csv").flac"
+rm -f "$OUT"/*_s?.wav
 "$PYTHON" separate.py "$mixture" --model_path "$OUT/dprnn.mindir" --out_dir "$OUT" --overwrite "${DEVICE[@]}"
 
 step "6/6 pictures and scores"

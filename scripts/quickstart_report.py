@@ -1,6 +1,7 @@
 """Pictures and scores of the quick start: what went in, what came out, what it should have been."""
 
 import argparse
+import csv
 import shutil
 import sys
 from pathlib import Path
@@ -13,9 +14,15 @@ from src.errors import run_cli  # noqa: E402
 
 def main(argv):
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mixture", type=Path, required=True, help="<subset>/mix_clean/NAME of a wav tree")
-    parser.add_argument("--out_dir", type=Path, required=True, help="quick start folder with NAME_s1.wav ...")
+    parser.add_argument("--pick", type=Path, help="only print the id with the median SI-SNRi of a per_utterance.csv")
+    parser.add_argument("--mixture", type=Path, help="<subset>/mix_clean/NAME of a wav tree")
+    parser.add_argument("--out_dir", type=Path, help="quick start folder with NAME_s1.wav ...")
     args = parser.parse_args(argv)
+    if args.pick:
+        with open(args.pick, newline="", encoding="utf-8") as file:
+            rows = sorted(csv.DictReader(file), key=lambda row: float(row["si_snri"]))
+        print(rows[len(rows) // 2]["id"])
+        return
 
     import numpy as np
 

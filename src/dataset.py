@@ -3,6 +3,7 @@
 Nothing is held in memory but the order of the rows: MindDataset reads the records as they are asked for.
 """
 
+import os
 from collections import namedtuple
 
 import mindspore.dataset as ds
@@ -40,7 +41,7 @@ class Records:
     def read(self, order, columns):
         """Yield the named columns of rows ``order``, one row at a time, as a dict of numpy values."""
         pipeline = self.pipeline([int(i) for i in order], list(columns))
-        yield from self.guard(pipeline.create_dict_iterator(num_epochs=1, output_numpy=True))
+        yield from self.guard(pipeline.create_dict_iterator)
 
     def pipeline(self, order, columns):
         """A MindDataset of the rows ``order`` (list of int, repeats allowed), in that order."""
@@ -53,12 +54,13 @@ class Records:
             whole = one if whole is None else whole + one
         return whole
 
-    def guard(self, iterator):
-        """Pass items on; a shard that cannot be read becomes a :class:`UserError`."""
+    def guard(self, create_iterator):
+        """Items of one pass; a shard that cannot be read becomes a :class:`UserError`."""
         try:
-            yield from iterator
+            yield from create_iterator(num_epochs=1, output_numpy=True)
         except RuntimeError as error:
-            reason = " ".join(str(error).split())
+            lines = [line for line in str(error).splitlines() if line.startswith("[ERROR]")] or [str(error)]
+            reason = " ".join(lines[0].removeprefix("[ERROR]").split())
             raise UserError(f"{self.folder}: a record shard cannot be read, truncated or corrupt; "
                             f"preprocess it again ({reason[:160]})") from None
 
@@ -89,7 +91,8 @@ class TrainLoader:
 
     def __init__(self, records, segment, batch_size, seed, workers=2, rank=0, world=1):
         self.records, self.segment, self.batch_size = records, segment, batch_size
-        self.seed, self.workers, self.rank, self.world = seed, workers, rank, world
+        self.seed, self.rank, self.world = seed, rank, world
+        self.workers = min(workers, os.cpu_count())  # MindSpore refuses more
 
     def __len__(self):
         """Steps per epoch."""
@@ -110,7 +113,7 @@ class TrainLoader:
 
         pipeline = pipeline.map(crop, stored, ["mixture", "sources", "lengths"], num_parallel_workers=self.workers)
         pipeline = pipeline.batch(self.batch_size, drop_remainder=True)
-        yield from self.records.guard(pipeline.create_tuple_iterator(num_epochs=1, output_numpy=True))
+        yield from self.records.guard(pipeline.create_tuple_iterator)
 
 
 def crop_row(index, length, mixture, sources, speakers, segment, key):

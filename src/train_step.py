@@ -7,7 +7,7 @@ from src.loss import PITLoss
 
 
 def build_optimizer(config, network):
-    """Adam or SGD over every parameter, l2 added to the gradient; the learning rate is set by the trainer."""
+    """Adam or SGD over every parameter, l2 added to the gradient; each step is given its learning rate."""
     parameters = network.trainable_params()
     # One group with its own weight decay: MindSpore otherwise leaves out names with "gamma" and "beta".
     groups = [{"params": parameters, "weight_decay": config.l2}]
@@ -16,15 +16,8 @@ def build_optimizer(config, network):
     return nn.Adam(groups, config.lr)
 
 
-def set_learning_rate(optimizer, rate):
-    """Change the learning rate of a compiled optimizer without compiling it again."""
-    for parameter in optimizer.learning_rate if isinstance(optimizer.learning_rate, (list, tuple, ms.ParameterTuple)) \
-            else [optimizer.learning_rate]:
-        parameter.set_data(ms.Tensor(rate, ms.float32))
-
-
 class TrainStep(nn.Cell):
-    """(mixture [B, T], sources [B, C, T], lengths [B]) -> (loss, gradient norm, finite), and the weights move.
+    """(mixture [B, T], sources [B, C, T], lengths [B], rate []) -> (loss, gradient norm, finite); the weights move.
 
     The norm is the one before clipping. Where the loss or the gradient is not finite nothing is updated, not even
     the optimizer's counters, and ``finite`` is False.
@@ -44,7 +37,9 @@ class TrainStep(nn.Cell):
         def forward(mixture, sources, lengths):
             return criterion(network(mixture), sources, lengths)
 
-        def update(gradients):
+        def update(gradients, rate):
+            # Assigned here and not from outside: the compiled graph would not see that.
+            ops.assign(optimizer.learning_rate, rate)
             return optimizer(gradients)
 
         self.gradient = ms.value_and_grad(forward, None, network.trainable_params())
@@ -52,7 +47,7 @@ class TrainStep(nn.Cell):
         self.reducer = reducer
         self.clip_norm = config.clip_norm
 
-    def construct(self, mixture, sources, lengths):
+    def construct(self, mixture, sources, lengths, rate):
         loss, gradients = self.gradient(mixture, sources, lengths)
         if self.reducer is not None:
             gradients = self.reducer(gradients)
@@ -68,5 +63,5 @@ class TrainStep(nn.Cell):
                 clipped = clipped + (g * scale,)
             gradients = clipped
         if finite:
-            self.update(gradients)
+            self.update(gradients, rate)
         return loss, norm, finite

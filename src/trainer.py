@@ -21,7 +21,7 @@ from src.errors import UserError
 from src.metrics import Scorer
 from src.model import DPRNNTasNet, parameter_count
 from src.schedule import learning_rate, milestones
-from src.train_step import TrainStep, build_optimizer, set_learning_rate
+from src.train_step import TrainStep, build_optimizer
 
 LOG_FIELDS = ("step", "epoch", "train_loss", "valid_loss", "valid_si_snri", "lr", "grad_norm", "step_seconds",
               "skipped_steps", "minutes")
@@ -95,8 +95,7 @@ class Trainer:
 
     def _run_epoch(self, signals, steps, every):
         config = self.config
-        rate = learning_rate(config, self.epoch)
-        set_learning_rate(self.optimizer, rate)
+        self.rate = learning_rate(config, self.epoch)
         label = f"epoch {self.epoch + 1}/{config.epochs}"
         show = sys.stderr.isatty()
         with tqdm(total=steps, initial=self.position, desc=label, unit="step", disable=not show, leave=False) as bar:
@@ -106,7 +105,7 @@ class Trainer:
                 bar.update()
                 bar.set_postfix(loss=f"{loss:.2f}")
                 if self.step % config.log_every == 0:
-                    self._log(rate, label, quiet=show)
+                    self._log(label, quiet=show)
                 if self.position == steps:
                     self.epoch, self.position = self.epoch + 1, 0
                 if (self.epoch * steps + self.position) % every == 0 or self.epoch == config.epochs:
@@ -122,7 +121,7 @@ class Trainer:
     def _one_step(self, batch):
         """One optimizer step; returns the loss. Counts and reports what was not finite."""
         began = time.monotonic()
-        loss, norm, finite = self.train_step(*(Tensor(a) for a in batch))
+        loss, norm, finite = self.train_step(*(Tensor(a) for a in batch), Tensor(self.rate, ms.float32))
         loss, norm, finite = float(loss.asnumpy()), float(norm.asnumpy()), bool(finite.asnumpy())
         self.step += 1
         self.validated = False
@@ -142,21 +141,20 @@ class Trainer:
     def _validate(self):
         """Score the validation set, log, and save last and, if it is the best so far, best."""
         self.validated = True
-        rate = float(self.optimizer.learning_rate.asnumpy())
         where = f"epoch {self.epoch + self.position / len(self.loader):.2f}"
         if self.valid is None:
-            self._log(rate, where)
+            self._log(where)
             self._save_last()
             checkpoint.save(self.best_path, self.network, self._info())  # no validation: the latest is the best
             return
         loss, improvement = self.validator(self.network, self.valid)
-        self._log(rate, where, valid_loss=loss, valid_si_snri=improvement)
+        self._log(where, valid_loss=loss, valid_si_snri=improvement)
         if np.isfinite(improvement) and (self.best is None or improvement > self.best):
             self.best = improvement
             checkpoint.save(self.best_path, self.network, self._info() | {"valid_loss": loss})
         self._save_last()
 
-    def _log(self, rate, label, valid_loss=None, valid_si_snri=None, quiet=False):
+    def _log(self, label, valid_loss=None, valid_si_snri=None, quiet=False):
         """One row of train_log.csv with means since the last row, and one line of text."""
         self.minutes = (time.monotonic() - self.began) / 60
         if not self.window and valid_loss is None:
@@ -164,7 +162,7 @@ class Trainer:
         loss, norm, seconds = np.mean(self.window, 0) if self.window else (None, None, None)
         self.window = []
         row = {"step": self.step, "epoch": f"{self.epoch + self.position / len(self.loader):.4f}", "train_loss": loss,
-               "valid_loss": valid_loss, "valid_si_snri": valid_si_snri, "lr": rate, "grad_norm": norm,
+               "valid_loss": valid_loss, "valid_si_snri": valid_si_snri, "lr": self.rate, "grad_norm": norm,
                "step_seconds": seconds, "skipped_steps": self.skipped, "minutes": self.minutes}
         row = {k: "" if v is None else f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
         with open(self.folder / "train_log.csv", "a", newline="", encoding="utf-8") as file:

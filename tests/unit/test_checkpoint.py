@@ -1,0 +1,133 @@
+"""Checkpoints and exports: round trips, and every way a file can be wrong."""
+
+import dataclasses
+import json
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor
+
+from src import checkpoint
+from src.config import ExportConfig, TrainConfig, model_part
+from src.errors import UserError
+from src.exporting import export
+from src.inference import meta_path, open_model
+from src.model import DPRNNTasNet
+from src.train_step import TrainStep, build_optimizer
+
+CONFIG = TrainConfig(in_channels=6, out_channels=6, bn_channels=5, hidden_channels=4, kernel_size=4, K=6, num_layers=1,
+                     sample_rate=4000)
+
+
+@pytest.fixture()
+def saved(tmp_path):
+    ms.set_seed(0)
+    network = DPRNNTasNet(model_part(CONFIG))
+    path = tmp_path / "model.ckpt"
+    checkpoint.save(path, network, {"epoch": 3, "note": "x"})
+    return network, path
+
+
+def noise(*shape):
+    return np.random.default_rng(0).normal(0, 0.1, shape).astype(np.float32)
+
+
+def test_round_trip(saved):
+    network, path = saved
+    config, info, _ = checkpoint.read(path)
+    assert config == model_part(CONFIG) and info == {"epoch": 3, "note": "x"}
+    loaded = checkpoint.load_model(path)
+    assert np.array_equal(loaded(Tensor(noise(2, 300))).asnumpy(),
+                          checkpoint.for_inference(network)(Tensor(noise(2, 300))).asnumpy())
+    assert [p.name for p in path.parent.iterdir()] == ["model.ckpt"]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_optimizer_state_round_trip(tmp_path):
+    def start():
+        ms.set_seed(0)
+        network = DPRNNTasNet(model_part(CONFIG))
+        optimizer = build_optimizer(CONFIG, network)
+        return network, optimizer, TrainStep(network, optimizer, CONFIG)
+
+    sources = noise(2, 2, 300)
+    data = Tensor(sources.sum(1)), Tensor(sources), Tensor(np.array([300, 300], np.int32)), Tensor(1e-3, ms.float32)
+    network, optimizer, step = start()
+    for _ in range(3):
+        step(*data)
+    checkpoint.save(tmp_path / "last.ckpt", network, {}, optimizer)
+    for _ in range(3):
+        step(*data)
+    again, other, step = start()
+    _, _, values = checkpoint.read(tmp_path / "last.ckpt")
+    checkpoint.load_weights(again, values, "x")
+    checkpoint.load_optimizer(other, values, "x")
+    for _ in range(3):
+        step(*data)
+    for a, b in zip(network.get_parameters(), again.get_parameters()):
+        assert np.array_equal(a.asnumpy(), b.asnumpy()), a.name
+
+
+def test_every_broken_checkpoint_is_refused(saved, tmp_path):
+    _, path = saved
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    broken = {
+        "truncated": whole[:middle], "short by one": whole[:-1], "empty": b"", "text": b"hello" * 99,
+        "flipped": whole[:middle] + bytes([whole[middle] ^ 0xFF]) + whole[middle + 1 :],
+    }
+    for name, content in broken.items():
+        other = tmp_path / f"{name.replace(' ', '-')}.ckpt"
+        other.write_bytes(content)
+        with pytest.raises(UserError, match="corrupt"):
+            checkpoint.load_model(other)
+    ms.save_checkpoint([{"name": "w", "data": Tensor(noise(3))}], str(tmp_path / "foreign.ckpt"))
+    for wrong, word in ((tmp_path / "foreign.ckpt", "another project"), (tmp_path / "none.ckpt", "no such"),
+                        (tmp_path, "folder"), (tmp_path / "x.pth", "no such")):
+        with pytest.raises(UserError, match=word):
+            checkpoint.load_model(wrong)
+
+
+def test_weights_of_another_architecture_are_refused(saved):
+    _, path = saved
+    _, _, values = checkpoint.read(path)
+    for changes, word in ((dict(K=8, hidden_channels=8), "another architecture"), (dict(num_layers=2), "lacks")):
+        with pytest.raises(UserError, match=word):
+            checkpoint.load_weights(DPRNNTasNet(dataclasses.replace(model_part(CONFIG), **changes)), values, path)
+
+
+@pytest.mark.parametrize("length", [0.0, 0.2])
+def test_mindir_equals_checkpoint(saved, length):
+    network, path = saved
+    checkpoint.for_inference(network)
+    written, difference = export(ExportConfig(ckpt_path=str(path), length=length, batch_size=2))
+    assert difference <= 1e-5
+    meta = json.loads(meta_path(written).read_text())
+    assert meta["sample_rate"] == 4000 and meta["input"] == ([2, 800] if length else [None, None])
+    model = open_model(written)
+    assert model.config == model_part(CONFIG)
+    shapes = [(2, 800)] if length else [(1, 3), (2, 800), (3, 1234)]
+    for shape in shapes:
+        x = noise(*shape)
+        assert np.abs(model(x) - network(Tensor(x)).asnumpy()).max() <= 1e-5
+    if length:
+        assert model(noise(3, 500)).shape == (3, 2, 500)
+        with pytest.raises(UserError, match="at most 800 samples"):
+            model(noise(1, 801))
+
+
+def test_broken_mindir_is_refused(saved):
+    _, path = saved
+    written, _ = export(ExportConfig(ckpt_path=str(path)))
+    whole = written.read_bytes()
+    written.write_bytes(whole[:-10])
+    with pytest.raises(UserError, match="truncated"):
+        open_model(written)
+    written.write_bytes(whole)
+    meta_path(written).write_text("{}")
+    with pytest.raises(UserError, match="meta.json"):
+        open_model(written)
+    meta_path(written).unlink()
+    with pytest.raises(UserError, match="missing"):
+        open_model(written)
