@@ -24,14 +24,12 @@ def separate_array(model, mixture):
 
 
 def scale_to_mixture(estimates, mixture):
-    """One gain for all estimates, so that their sum is closest to the mixture (SI-SNR leaves the scale open),
-    lowered where a sample would clip; the speakers' relative levels stay."""
+    """One gain for all estimates, the least-squares fit of their sum to the mixture, so that the speakers' relative
+    levels stay; lowered where a sample would clip. SI-SNR leaves scale and polarity open: the gain may be negative."""
     total = estimates.sum(0, dtype=np.float64)
     energy = float(total @ total)
-    gain = float(total @ mixture) / energy if energy > 0 else 0.0
-    if gain <= 0:
-        gain = np.sqrt(float(mixture @ mixture) / energy) if energy > 0 else 1.0
-    peak = float(np.abs(estimates).max()) * gain
+    gain = float(total @ mixture) / energy if energy > 0 else 1.0
+    peak = float(np.abs(estimates).max()) * abs(gain)
     full_scale = (PCM_SCALE - 1) / PCM_SCALE
     if peak > full_scale:
         gain *= full_scale / peak

@@ -211,6 +211,8 @@ class Trainer:
         self.validated = True
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            for stale in self.folder.glob(".*.tmp*"):  # of a killed run
+                stale.unlink()
             text = yaml.safe_dump(dataclasses.asdict(self.config), sort_keys=False)
             _write_atomically(self.folder / "config.yaml", text)
             log = self.folder / "train_log.csv"
