@@ -13,8 +13,7 @@ def main(argv):
 
     from src.preprocess import preprocess
 
-    for name, manifest in preprocess(config).items():
-        print(f"{name}: done, {manifest.rows} rows in {len(manifest.shards)} shards")
+    preprocess(config)
 
 
 if __name__ == "__main__":

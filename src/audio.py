@@ -1,6 +1,8 @@
 """The one place that reads and writes audio files (through libsndfile)."""
 
+import contextlib
 import os
+import struct
 from collections import namedtuple
 from pathlib import Path
 
@@ -12,19 +14,30 @@ from src.errors import UserError
 PCM_SCALE = 32768  # int16 full scale: float = pcm / PCM_SCALE
 AUDIO_SUFFIXES = (".wav", ".flac")
 
+# A wav whose data chunk claims this much or more was written to a pipe, its length unknown: ffmpeg, sox.
+STREAMED_BYTES = 0x7FFF0000
+
 AudioInfo = namedtuple("AudioInfo", "frames sample_rate channels")
+
+
+class AudioError(UserError):
+    """A file that cannot be used. ``reason`` is the category to count it under."""
+
+    def __init__(self, reason, text):
+        super().__init__(text)
+        self.reason = reason
 
 
 def probe(path):
     """Return :class:`AudioInfo` (frames, sample_rate in Hz, channels) from the header alone.
 
     Raises:
-        UserError: missing, or not an audio file libsndfile can read.
+        AudioError: missing, or not an audio file libsndfile can read.
     """
     try:
         info = soundfile.info(str(path))
     except soundfile.LibsndfileError as error:
-        raise UserError(f"{path}: {_reason(path, error)}") from None
+        raise AudioError("unreadable", f"{path}: {_reason(path, error)}") from None
     return AudioInfo(info.frames, info.samplerate, info.channels)
 
 
@@ -37,26 +50,69 @@ def read_mono(path, sample_rate=None):
     Returns:
         tuple: (samples float32 [T], sample_rate Hz).
     Raises:
-        UserError: missing, unreadable, truncated, empty, several channels, other rate, NaN or infinite samples.
+        AudioError: missing, unreadable, truncated, empty, several channels, other rate, NaN or infinite samples.
     """
+    samples, rate, _ = _read(path, sample_rate, whole=False)
+    return samples.astype(np.float32), rate
+
+
+def read_pcm16(path, sample_rate):
+    """Read a mono file as int16 [T]: 16-bit files bit for bit, others rounded.
+
+    Raises:
+        AudioError: as :func:`read_mono`, and float samples beyond full scale, which int16 cannot hold.
+    """
+    samples, _, integer = _read(path, sample_rate, whole=True)
+    if integer:
+        return samples
+    if np.abs(samples).max() * PCM_SCALE > PCM_SCALE + 0.5:
+        raise AudioError("beyond full scale", f"{path}: peak is {np.abs(samples).max():.3f}, beyond full scale; "
+                                              "scale the mixture and its sources down together")
+    return to_pcm16(samples)
+
+
+def _read(path, sample_rate, whole):
+    """(samples [T], rate Hz, whether they are int16): int16 if ``whole`` and the file has 16 bits, else float64."""
     try:
         with soundfile.SoundFile(str(path)) as file:
             rate, channels, frames = file.samplerate, file.channels, file.frames
             if sample_rate is not None and rate != sample_rate:
-                raise UserError(f"{path}: sample rate is {rate} Hz, expected {sample_rate} Hz; resample it first")
+                raise AudioError("other rate", f"{path}: sample rate is {rate} Hz, expected {sample_rate} Hz; "
+                                               "resample it first")
             if channels != 1:
-                raise UserError(f"{path}: has {channels} channels, expected 1; pick or mix down a channel first")
+                raise AudioError("several channels", f"{path}: has {channels} channels, expected 1; "
+                                                     "pick or mix down a channel first")
             # float64 carries 16- and 24-bit PCM exactly
-            samples = file.read(dtype="float64")
-    except soundfile.LibsndfileError as error:
-        raise UserError(f"{path}: {_reason(path, error)}") from None
+            integer = whole and file.subtype == "PCM_16"
+            samples = file.read(dtype="int16" if integer else "float64")
+            riff = file.format in ("WAV", "WAVEX")
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise AudioError("unreadable", f"{path}: {_reason(path, error)}") from None
+    except (MemoryError, ValueError):
+        raise AudioError("unreadable", f"{path}: corrupt or streamed: its header promises {frames} samples") from None
+    if samples.size < frames or (riff and _cut_short(path)):
+        raise AudioError("unreadable", f"{path}: truncated: its header promises more samples than the "
+                                       f"{samples.size} that are there")
     if samples.size == 0:
-        raise UserError(f"{path}: holds no samples")
-    if samples.size < frames:
-        raise UserError(f"{path}: truncated: the header promises {frames} samples, {samples.size} are there")
-    if not np.isfinite(samples).all():
-        raise UserError(f"{path}: holds NaN or infinite samples")
-    return samples.astype(np.float32), rate
+        raise AudioError("empty", f"{path}: holds no samples")
+    if not integer and not np.isfinite(samples).all():
+        raise AudioError("NaN or infinite", f"{path}: holds NaN or infinite samples")
+    return samples, rate, integer
+
+
+def _cut_short(path):
+    """Whether a wav ends before its data chunk says; libsndfile reads what is there without a word."""
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if file.read(4) != b"RIFF":
+            return False
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            name, length = struct.unpack("<4sI", head)
+            if name == b"data":
+                return length < STREAMED_BYTES and file.tell() + length > size
+            file.seek(length + length % 2, os.SEEK_CUR)
+    return False
 
 
 def to_pcm16(samples):
@@ -82,7 +138,8 @@ def write_wav(path, samples, sample_rate):
         soundfile.write(str(temporary), to_pcm16(samples), sample_rate, subtype="PCM_16", format="WAV")
         os.replace(temporary, path)
     except (OSError, soundfile.LibsndfileError) as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # its folder may be a file
+            temporary.unlink()
         raise UserError(f"{path}: cannot write: {getattr(error, 'strerror', None) or error}") from None
 
 

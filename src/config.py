@@ -63,12 +63,12 @@ class PreprocessConfig:
     subsets: str = option("", "comma-separated subset folders; empty: every one the corpus has")
     train_name: str = option("", "output name for the training subset (train*, tr); empty: its own name")
     test_name: str = option("", "output name for the test subset (test, tt); empty: its own name")
-    num_spks: int = option(0, "speakers per mixture; 0: as many sK folders as the corpus has", low=0, high=8)
+    num_spks: int = option(0, "speakers a mixture must have; 0: as many as there are sK folders", low=0, high=8)
     num_workers: int = option(2, "parallel writer processes", low=1, high=256)
-    shard_rows: int = option(2000, "mixtures per MindRecord shard", low=1)
+    shard_rows: int = option(2000, "most mixtures per MindRecord shard; small corpora get smaller shards", low=1)
     min_seconds: float = option(0.0, "skip (and report) mixtures shorter than this, seconds", low=0.0)
-    overwrite: bool = option(False, "replace a valid output folder")
-    strict: bool = option(False, "fail if any file had to be skipped")
+    overwrite: bool = option(False, "replace the records an output folder holds, once the new ones are complete")
+    strict: bool = option(False, "fail, and write nothing, if anything had to be skipped")
 
 
 @dataclass

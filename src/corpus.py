@@ -1,12 +1,17 @@
-"""Finds the mixtures of a corpus on disk and pairs them with their sources, by file name."""
+"""Finds the mixtures of a corpus on disk and pairs them with their sources, by file name.
 
-import struct
+What cannot be used is named under one of these reasons: missing mate, duplicate stem, name is not UTF-8 (from
+:func:`pair`); other rate, several channels, empty, unreadable, NaN or infinite, beyond full scale, other length,
+too short (from :func:`load`).
+"""
+
+import re
 from collections import defaultdict, namedtuple
 from pathlib import Path
 
 import numpy as np
 
-from src.audio import AUDIO_SUFFIXES, probe, read_mono, to_pcm16
+from src.audio import AUDIO_SUFFIXES, AudioError, read_pcm16
 from src.errors import UserError
 
 Tree = namedtuple("Tree", "mixture_dir source_dirs")
@@ -17,6 +22,7 @@ MIXTURE_DIRS = {"sep_clean": ("mix_clean", "mix"), "sep_noisy": ("mix_both", "mi
                 "enh_both": ("mix_both",)}
 # enhancement has one target
 ENHANCEMENT_TARGET = {"enh_single": "s1", "enh_both": "mix_clean"}
+CORPORA = ("Libri2Mix", "Libri3Mix")
 
 
 class Skip(Exception):
@@ -27,138 +33,161 @@ class Skip(Exception):
         self.reason = reason
 
 
-def find_subsets(in_dir, sample_rate, mode, task, num_spks=0):
-    """Every subset below ``in_dir`` that has the task's folders: {name: Tree}.
+def find_subsets(config):
+    """The subsets of a corpus: {name: :class:`Tree`}, in the order asked for, else sorted by name.
 
-    ``in_dir`` may be the parent of Libri2Mix/Libri3Mix, one of those, its wav8k/min and so on, any folder whose
-    subfolders are subsets, or one subset.
+    ``in_dir`` may be the parent of Libri2Mix or Libri3Mix, one of those, its wav8k, its wav8k/min, any folder whose
+    subfolders are subsets (train-100 dev test, train dev test, tr cv tt, ...), or one subset.
 
+    Args:
+        config: has ``in_dir sample_rate mode task num_spks subsets`` as in :class:`src.config.PreprocessConfig`.
     Raises:
-        UserError: no such folder; nothing of this task in it; both Libri2Mix and Libri3Mix and no ``num_spks``.
+        UserError: no such folder; no subset; one without the task's folders; not decidable which corpus or how many
+            speakers are meant.
     """
-    root = Path(in_dir)
-    if not root.is_dir():
-        raise UserError(f"--in_dir {root}: no such folder")
-    corpora = [name for name in ("Libri2Mix", "Libri3Mix") if (root / name).is_dir()]
-    if num_spks:
-        corpora = [name for name in corpora if name == f"Libri{num_spks}Mix"] or corpora
-    if len(corpora) > 1:
-        raise UserError(f"--in_dir {root}: holds {' and '.join(corpora)}; give one of them, or --num_spks")
-    root = root / corpora[0] if corpora else root
-    rate_dir = f"wav{sample_rate // 1000}k"
-    for branch in (f"{rate_dir}/{mode}", mode):
-        if (root / branch).is_dir():
-            root = root / branch
-            break
+    root = _descend(Path(config.in_dir), config)
+    if _is_subset(root):
+        folders = {root.resolve().name: root}
     else:
-        rates = sorted(p.name for p in root.glob("wav*k") if p.is_dir())
-        if rates:
-            raise UserError(f"--in_dir {root}: has {', '.join(rates)} but no {rate_dir}/{mode}; "
-                            "set --sample_rate or --mode")
-    tree = subset_tree(root, task, num_spks)
-    if tree:
-        return {root.name: tree}
-    found = {folder.name: subset_tree(folder, task, num_spks) for folder in sorted(root.iterdir()) if folder.is_dir()}
-    found = {name: tree for name, tree in found.items() if tree}
-    if not found:
-        wanted = " or ".join(MIXTURE_DIRS[task])
-        raise UserError(f"--in_dir {root}: no subset with {wanted} and s1 ... for task {task}")
-    return found
+        folders = {path.name: path for path in _entries(root) if _is_subset(path)}
+    if not folders:
+        raise UserError(f"{root}: no subset folder with a mixture folder and s1 s2 ... in it")
+    chosen = [word.strip() for word in config.subsets.split(",") if word.strip()] or list(folders)
+    for name in chosen:
+        if name not in folders:
+            raise UserError(f"--subsets {name}: not in the corpus, which has {', '.join(folders)} ({root})")
+    trees = {name: subset_tree(folders[name], config.task, config.num_spks) for name in chosen}
+    for name, tree in trees.items():
+        if tree is None:
+            wanted = " or ".join(MIXTURE_DIRS[config.task])
+            target = ENHANCEMENT_TARGET.get(config.task, "s1")
+            raise UserError(f"{folders[name]}: lacks {wanted}, or {target}, which task {config.task} needs; "
+                            "choose another --task, or other --subsets")
+    counts = {name: len(tree.source_dirs) for name, tree in trees.items()}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise UserError(f"{root}: subsets differ in their number of sources ({found}); choose with --subsets")
+    return trees
+
+
+def _descend(root, config):
+    """The folder that holds the subsets, below (or at) ``root``."""
+    if not root.is_dir():
+        raise UserError(f"{root}: {'not a folder' if root.exists() else 'no such folder'}")
+    corpora = [name for name in CORPORA if (root / name).is_dir()]
+    if config.num_spks and config.task not in ENHANCEMENT_TARGET:
+        corpora = [name for name in corpora if name == f"Libri{config.num_spks}Mix"] or corpora
+    if len(corpora) > 1:
+        raise UserError(f"{root}: holds {' and '.join(corpora)}; give one of them, or --num_spks")
+    root = root / corpora[0] if corpora else root
+    rate_dir = f"wav{config.sample_rate // 1000}k"
+    for branch in (f"{rate_dir}/{config.mode}", config.mode):
+        if (root / branch).is_dir():
+            return root / branch
+    branches = [p for p in _entries(root) if re.fullmatch(r"wav\d+k|min|max", p.name) and p.is_dir()]
+    if branches:
+        raise UserError(f"{root}: has {', '.join(p.name for p in branches)}, but no {rate_dir}/{config.mode}; "
+                        "set --sample_rate or --mode")
+    return root
+
+
+def _is_subset(folder):
+    names = {name for group in MIXTURE_DIRS.values() for name in group}
+    return any((folder / name).is_dir() for name in sorted(names) + ["s1"])
+
+
+def _entries(folder):
+    """What a folder holds, sorted, hidden names left out."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be listed: {error.strerror or error}") from None
 
 
 def subset_tree(folder, task="sep_clean", num_spks=0):
     """The task's folders of one subset, or None.
 
     Raises:
-        UserError: fewer source folders than ``num_spks``.
+        UserError: the source folders are not s1 ... sC without a gap, or not ``num_spks`` of them (0: any number).
     """
-    names = MIXTURE_DIRS[task]
-    mixtures = next((folder / name for name in names if (folder / name).is_dir()), None)
-    if mixtures is None:
-        return None
+    folder = Path(folder)
+    mixtures = next((folder / name for name in MIXTURE_DIRS[task] if (folder / name).is_dir()), None)
     if task in ENHANCEMENT_TARGET:
+        if num_spks > 1:
+            raise UserError(f"{folder}: task {task} has one target, but --num_spks is {num_spks}")
         sources = [folder / ENHANCEMENT_TARGET[task]]
-        sources = sources if sources[0].is_dir() else []
     else:
-        sources = []
-        while (folder / f"s{len(sources) + 1}").is_dir():
-            sources.append(folder / f"s{len(sources) + 1}")
-        if num_spks > len(sources):
-            raise UserError(f"{folder}: --num_spks {num_spks}, but only {len(sources)} source folders (s1 ...)")
-        sources = sources[:num_spks] if num_spks else sources
-    return Tree(mixtures, tuple(sources)) if sources else None
+        numbers = sorted(int(p.name[1:]) for p in _entries(folder) if re.fullmatch(r"s[1-9]\d*", p.name) and p.is_dir())
+        if numbers != list(range(1, len(numbers) + 1)):
+            raise UserError(f"{folder}: source folders are {' '.join(f's{n}' for n in numbers)}, expected s1 s2 ... "
+                            "without a gap")
+        # fewer targets than there are voices in the mixture would teach a wrong model
+        if numbers and num_spks and num_spks != len(numbers):
+            raise UserError(f"{folder}: has {len(numbers)} source folders, but --num_spks is {num_spks}")
+        sources = [folder / f"s{n}" for n in numbers]
+    if mixtures is None or not sources or not sources[0].is_dir():
+        return None
+    return Tree(mixtures, tuple(sources))
 
 
 def pair(tree):
-    """Mixtures with their sources by file stem, sorted by id, and what found no mate.
+    """Mixtures with their sources by file stem, sorted by id, and what could not be paired.
 
     Returns:
-        tuple: (list[Mixture], {reason: [file]}).
+        tuple: (list[Mixture], {reason: [name]}).
     """
     skipped = defaultdict(list)
     folders = (tree.mixture_dir, *tree.source_dirs)
-    files = [_by_stem(folder, skipped) for folder in folders]
+    files = [_by_stem(folder) for folder in folders]
     mixtures = []
     for stem in sorted(set().union(*files)):
         missing = [folder.name for folder, names in zip(folders, files) if stem not in names]
-        if missing:
+        twice = [f"{folder.name}/{path.name}" for folder, names in zip(folders, files)
+                 for path in names.get(stem, ()) if len(names[stem]) > 1]
+        if not _is_utf8(stem):
+            skipped["name is not UTF-8"].append(ascii(stem))
+        elif twice:
+            skipped["duplicate stem"].append(f"{stem} ({' '.join(twice)})")
+        elif missing:
             skipped["missing mate"].append(f"{stem} (not in {', '.join(missing)})")
         else:
-            mixtures.append(Mixture(stem, files[0][stem], tuple(names[stem] for names in files[1:])))
+            mixtures.append(Mixture(stem, files[0][stem][0], tuple(names[stem][0] for names in files[1:])))
     return mixtures, dict(skipped)
 
 
-def _by_stem(folder, skipped):
-    """{stem: path} of a folder's audio files; of two with one stem the first is taken and the other reported."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith("."):
-            if path.stem in found:
-                skipped["double name"].append(f"{folder.name}/{path.name} (beside {found[path.stem].name})")
-            else:
-                found[path.stem] = path
-    return found
+def _by_stem(folder):
+    """{stem: [path, ...]} of a folder's audio files."""
+    found = defaultdict(list)
+    for path in _entries(folder):
+        if path.suffix.lower() in AUDIO_SUFFIXES:
+            found[path.stem].append(path)
+    return dict(found)
+
+
+def _is_utf8(name):
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes the file system had and UTF-8 does not
+        return False
+    return True
 
 
 def load(mixture, sample_rate, min_samples=0):
-    """The PCM of one mixture: (int16 [T], int16 [C, T]).
+    """The PCM of one mixture: (int16 [T], int16 [C, T]), every file decoded to its end.
 
     Raises:
-        Skip: other rate, several channels, other length, empty, unreadable, NaN or infinite, too short.
+        Skip: a file that cannot be used, lengths that differ, or shorter than ``min_samples``.
     """
     signals = []
     for path in (mixture.mixture_path, *mixture.source_paths):
-        label = f"{path.parent.name}/{path.name}"
         try:
-            info = probe(path)
-            if info.sample_rate != sample_rate:
-                raise Skip("other rate", f"{label} ({info.sample_rate} Hz)")
-            if info.channels != 1:
-                raise Skip("several channels", f"{label} ({info.channels})")
-            if info.frames == 0:
-                raise Skip("empty", label)
-            if cut_short(path):
-                raise Skip("unreadable", f"{label} (truncated)")
-            samples, _ = read_mono(path)
-        except UserError as error:
-            reason = "NaN or infinite" if "NaN" in str(error) else "unreadable"
-            raise Skip(reason, f"{label} ({str(error).split(': ', 1)[-1]})") from None
-        signals.append(to_pcm16(samples))
-    lengths = [len(s) for s in signals]
+            signals.append(read_pcm16(path, sample_rate))
+        except AudioError as error:
+            detail = str(error).split(": ", 1)[-1]
+            raise Skip(error.reason, f"{path.parent.name}/{path.name} ({detail})") from None
+    lengths = [len(signal) for signal in signals]
     if len(set(lengths)) > 1:
         raise Skip("other length", f"{mixture.id} ({' '.join(map(str, lengths))} samples)")
     if lengths[0] < min_samples:
         raise Skip("too short", f"{mixture.id} ({lengths[0]} samples)")
     return signals[0], np.stack(signals[1:])
-
-
-def cut_short(path):
-    """Whether a wav file ends before its header says; libsndfile reads what is there without a word."""
-    with open(path, "rb") as file:
-        head = file.read(8)
-        if head[:4] != b"RIFF":
-            return False
-        promised = struct.unpack("<I", head[4:])[0]
-        size = file.seek(0, 2)
-    # 0 and the maximum are what writers to a pipe leave there
-    return promised not in (0, 0xFFFFFFFF, 0x7FFFFFFF) and size < promised + 8

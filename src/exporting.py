@@ -1,5 +1,6 @@
 """A checkpoint as MINDIR with its meta.json, checked against the checkpoint before it gets its name."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -52,7 +53,8 @@ def export(config):
     except OSError as error:
         raise UserError(f"{path}: cannot write: {error.strerror or error}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # written and renamed, or its folder is a file
+            temporary.unlink()
     return path, difference
 
 
