@@ -44,14 +44,14 @@ class Trainer:
         milestones(config)  # a wrong list should fail now, not at its epoch
         self.folder = Path(config.save_folder)
         self.last, self.best_path = self.folder / "last.ckpt", self.folder / "best.ckpt"
-        if self.last.exists() and not (config.resume or config.overwrite):
-            raise UserError(f"{self.last} exists: --resume continues it, --overwrite starts again, "
-                            "or choose another --save_folder")
         ms.set_seed(config.seed)
         records = Records(config.train_dir, config.sample_rate, config.num_spks)
         segment = round(config.segment * config.sample_rate)
         self.loader = TrainLoader(records, segment, config.batch_size, config.seed, config.num_workers)
         self.valid = Records(config.valid_dir, config.sample_rate, config.num_spks) if config.valid_dir else None
+        if self.last.exists() and not (config.resume or config.overwrite):
+            raise UserError(f"{self.last} exists: --resume continues it, --overwrite starts again, "
+                            "or choose another --save_folder")
         self.network = DPRNNTasNet(model_part(config))
         self.network.set_train()
         self.optimizer = build_optimizer(config, self.network)
