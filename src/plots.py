@@ -77,6 +77,6 @@ def training_curve(path, log_path):
     right.plot(*series("valid_si_snri"), "s-", color="tab:orange", label="validation SI-SNRi")
     right.set_ylabel("SI-SNRi, dB")
     lines = axis.get_lines() + right.get_lines()
-    axis.legend(lines, [line.get_label() for line in lines], fontsize=9)
+    figure.legend(lines, [line.get_label() for line in lines], fontsize=9, loc="outside upper center", ncols=3)
     axis.grid(alpha=0.3)
     _save(pyplot, figure, path)
