@@ -25,8 +25,12 @@ def setup(device_target="auto", device_id=0):
     ms.set_context(mode=ms.GRAPH_MODE)
     try:
         if target == "CPU":
-            ms.set_device("CPU")
-            _fit_threads(len(os.sched_getaffinity(0)))
+            try:
+                ms.set_device("CPU")
+                _fit_threads(len(os.sched_getaffinity(0)))
+            except RuntimeError:  # something has run already: the device and its threads are fixed
+                if ms.get_context("device_target") != "CPU":
+                    raise
         else:
             ms.set_device(target, device_id)
             ms.ops.zeros((1,), ms.float32).asnumpy()  # the device is opened lazily: fail here, with a clear line
