@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import mindspore as ms
-from mindspore import Parameter, Tensor
+from mindspore import Tensor
 
 from src.config import ModelConfig, from_dict, model_part
 from src.errors import UserError
@@ -58,7 +58,7 @@ def read(path):
     """Read a checkpoint of ours.
 
     Returns:
-        tuple: (ModelConfig, info dict, {name: Parameter}).
+        tuple: (ModelConfig, info dict, {name: array}).
     Raises:
         UserError: missing, truncated, corrupt, or not written by this project.
     """
@@ -79,7 +79,8 @@ def read(path):
         raise UserError(f"{path}: a checkpoint of another project or version: it carries no DPRNN configuration; "
                         "use one written by train.py here")
     config = from_dict(ModelConfig, json.loads(values.pop("model_config")), f"{path} (configuration inside)")
-    return config, json.loads(values.pop("info")), values
+    info = json.loads(values.pop("info"))
+    return config, info, {name: value.asnumpy() for name, value in values.items()}
 
 
 def load_weights(network, values, path):
@@ -95,7 +96,7 @@ def load_weights(network, values, path):
         if tuple(value.shape) != tuple(parameter.shape):
             raise UserError(f"{path}: {parameter.name} is {tuple(value.shape)}, the network has "
                             f"{tuple(parameter.shape)}: of another architecture")
-        parameter.set_data(Tensor(value.asnumpy()))
+        parameter.set_data(Tensor(value))
 
 
 def load_optimizer(optimizer, values, path):
@@ -104,7 +105,7 @@ def load_optimizer(optimizer, values, path):
         value = values.get(OPTIMIZER_PREFIX + parameter.name)
         if value is None or tuple(value.shape) != tuple(parameter.shape):
             raise UserError(f"{path}: holds no matching optimizer state; resume needs a last.ckpt of the same recipe")
-        parameter.set_data(Tensor(value.asnumpy()))
+        parameter.set_data(Tensor(value))
 
 
 def load_model(path, kernel=None):
@@ -119,6 +120,11 @@ def load_model(path, kernel=None):
         UserError: see :func:`read`.
     """
     config, _, values = read(path)
+    return build_model(config, values, path, kernel)
+
+
+def build_model(config, values, path, kernel=None):
+    """The network with the weights ``values`` ({name: array}, read from ``path``), in inference mode."""
     network = DPRNNTasNet(config, kernel)
     load_weights(network, values, path)
     return for_inference(network)
@@ -135,8 +141,3 @@ def copy_weights(source, target):
     """Weights of one network into another of the same configuration."""
     for mine, theirs in zip(target.get_parameters(), source.get_parameters()):
         mine.set_data(theirs)
-
-
-def parameters_from(values):
-    """{name: array} as {name: Parameter}, the form :func:`load_weights` reads."""
-    return {name: Parameter(Tensor(value), name=name) for name, value in values.items()}

@@ -109,7 +109,7 @@ class TrainConfig(ModelConfig, DeviceConfig):
 class EvalConfig(DeviceConfig):
     """eval.py: SI-SNR, SI-SNRi (and SDRi) on full utterances."""
 
-    model_path: str = option("", "checkpoint (.ckpt) or exported model (.mindir)")
+    model_path: str = option("", "checkpoint (.ckpt) or exported model (.mindir, .onnx)")
     data_dir: str = option("", "MindRecord folder, or a wav tree with mix*/ s1/ s2/ ...")
     batch_size: int = option(1, "mixtures of exactly equal length separated together (no padding: gLN would see it)",
                              low=1)
@@ -120,13 +120,16 @@ class EvalConfig(DeviceConfig):
 
 @dataclass
 class ExportConfig(DeviceConfig):
-    """export.py: a checkpoint as MINDIR, checked against the checkpoint."""
+    """export.py: a checkpoint as MINDIR or ONNX, checked against the checkpoint."""
 
-    ckpt_path: str = option("", "checkpoint to export")
-    file_name: str = option("", "output file; empty: beside the checkpoint")
-    file_format: str = option("MINDIR", "format", choices=("MINDIR",))
-    length: float = option(0.0, "input seconds of a fixed-length model; 0: any length and batch", low=0.0)
-    batch_size: int = option(1, "batch of a fixed-length model", low=1)
+    ckpt_path: str = option("", "model to export: a checkpoint, or a MINDIR of export.py")
+    file_name: str = option("", "output file; empty: beside the model")
+    file_format: str = option("MINDIR", "format", choices=("MINDIR", "ONNX", "AIR"))
+    static_length: float = option(0.0, "input seconds of a fixed-length model; 0: any length", low=0.0)
+    batch_size: int = option(0, "the one batch size of the model; 0: any (1 for a fixed length)", low=0)
+    rnn_kernel: str = option("auto", "MINDIR: packed (CPU), dynamic (Ascend), loop (matrix products, everywhere); auto "
+                             "takes the fastest of device_target", choices=("auto", "packed", "dynamic", "loop"))
+    fp16: bool = option(False, "MINDIR: matrices and their products in half precision (norms stay in fp32)")
 
 
 @dataclass
@@ -134,7 +137,7 @@ class SeparateConfig(DeviceConfig):
     """separate.py: one recording to one wav per speaker."""
 
     input: str = option("", "wav or FLAC, mono, at the model's sample rate")
-    model_path: str = option("", "checkpoint (.ckpt) or exported model (.mindir)")
+    model_path: str = option("", "checkpoint (.ckpt) or exported model (.mindir, .onnx)")
     out_dir: str = option("separated", "output folder: <name>_s1.wav, <name>_s2.wav, ...")
     overwrite: bool = option(False, "replace existing outputs")
 

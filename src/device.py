@@ -12,7 +12,12 @@ def resolve_target(device_target):
     """``auto`` becomes Ascend where the driver shows a card, else CPU."""
     if device_target != "auto":
         return device_target
-    return "Ascend" if glob.glob("/dev/davinci[0-9]*") else "CPU"
+    return "Ascend" if has_card() else "CPU"
+
+
+def has_card():
+    """Whether the driver shows an Ascend card."""
+    return bool(glob.glob("/dev/davinci[0-9]*"))
 
 
 def setup(device_target="auto", device_id=0):
@@ -51,8 +56,12 @@ def _fit_threads(cores):
     ms.device_context.cpu.op_tuning.threads_num(min(cores, 25))
 
 
-def rnn_kernel(rnn_type):
-    """The RNN kernel of src/rnn.py that the current device runs fastest."""
-    if ms.get_context("device_target") == "Ascend":
-        return "loop" if rnn_type == "RNN" else "dynamic"
-    return "packed" if rnn_type == "LSTM" else "loop"
+# RNN kernel of src/rnn.py -> cells it runs
+KERNELS = {"packed": ("LSTM",), "dynamic": ("LSTM", "GRU"), "loop": ("LSTM", "GRU", "RNN")}
+
+
+def rnn_kernel(rnn_type, device_target=""):
+    """The RNN kernel of src/rnn.py that a device (by default the current one) runs fastest."""
+    target = device_target if device_target in ("Ascend", "CPU") else ms.get_context("device_target")
+    kernel = "dynamic" if target == "Ascend" else "packed"
+    return kernel if rnn_type in KERNELS[kernel] else "loop"

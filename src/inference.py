@@ -1,16 +1,19 @@
-"""Any trained model as one callable: a checkpoint or an exported MINDIR."""
+"""Any trained model as one callable: a checkpoint, an exported MINDIR or ONNX."""
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.checkpoint import load_model
+from src.checkpoint import OPTIMIZER_PREFIX, load_model, read
 from src.config import ModelConfig, from_dict
 from src.errors import UserError
+
+EXPORTS = {".mindir": "MINDIR", ".onnx": "ONNX"}  # what export.py writes
 
 
 class Model:
@@ -19,7 +22,7 @@ class Model:
     Attributes:
         config (ModelConfig): what the model is.
         length (int): the one input length of a fixed-length export, samples; None for any.
-        batch (int): its one batch size; None for any.
+        batch (int): the one batch size of such an export; None for any.
     """
 
     def __init__(self, run, config, batch=None, length=None):
@@ -62,6 +65,8 @@ def file_hash(path):
 def read_meta(model_path):
     """The sidecar's facts, checked against the model file.
 
+    Returns:
+        tuple: (ModelConfig, the whole sidecar as a dict).
     Raises:
         UserError: no sidecar, not ours, or the model file is not the one it describes.
     """
@@ -69,38 +74,83 @@ def read_meta(model_path):
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
         config = from_dict(ModelConfig, meta["config"], str(path))
-        batch, length = meta["input"]
-        digest = meta["sha256"]
+        digest, _, (_, _) = meta["sha256"], meta["format"], meta["input"]
     except OSError:
         raise UserError(f"{path}: missing; export.py writes it beside the model, and both belong together") from None
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path}: not a meta.json of export.py") from None
+    if not Path(model_path).is_file():
+        raise UserError(f"{model_path}: no such model")
     if file_hash(model_path) != digest:
         raise UserError(f"{model_path}: truncated, corrupt or replaced: its checksum is not the one in {path.name}")
-    return config, batch, length
+    return config, meta
 
 
 def open_model(path):
-    """Load ``.ckpt`` or ``.mindir`` as a :class:`Model`.
+    """Load ``.ckpt``, ``.mindir`` or ``.onnx`` as a :class:`Model`.
 
     Raises:
         UserError: missing, corrupt, foreign, or of another kind.
     """
     path = Path(path)
-    if path.suffix == ".mindir":
+    if path.suffix in EXPORTS:
         if not path.is_file():
             raise UserError(f"{path}: no such model")
-        config, batch, length = read_meta(path)
-        return Model(load_mindir(path), config, batch, length)
+        config, meta = read_meta(path)
+        if meta["format"] != EXPORTS[path.suffix]:
+            raise UserError(f"{path}: was converted for MindSpore Lite, which ascend310_infer runs; "
+                            "give the checkpoint, MINDIR or ONNX it came from")
+        if meta.get("rnn_kernel") == "dynamic" and ms.get_context("device_target") != "Ascend":
+            raise UserError(f"{path}: was exported for Ascend (--device_target Ascend) and runs there only")
+        run = load_mindir(path, *meta["input"]) if path.suffix == ".mindir" else load_onnx(path)
+        return Model(run, config, *meta["input"])
     if path.exists() and path.suffix != ".ckpt":
-        raise UserError(f"{path}: expected a checkpoint (.ckpt) or an exported model (.mindir)")
+        raise UserError(f"{path}: expected a checkpoint (.ckpt) or an exported model (.mindir, .onnx)")
     network = load_model(path)
     return Model(network, network.config)
 
 
-def load_mindir(path):
-    """The graph of a MINDIR file as a cell."""
+def read_weights(path):
+    """Configuration and weights of a checkpoint or of a MINDIR.
+
+    Returns:
+        tuple: (ModelConfig, {parameter name: array}).
+    Raises:
+        UserError: missing, corrupt, foreign, of another kind, or in half precision.
+    """
+    path = Path(path)
+    if path.suffix != ".mindir":
+        config, _, values = read(path)
+        return config, {name: v for name, v in values.items() if not name.startswith(OPTIMIZER_PREFIX)}
+    config, meta = read_meta(path)
+    if meta["format"] != "MINDIR" or meta.get("fp16"):
+        raise UserError(f"{path}: {'has half-precision weights' if meta.get('fp16') else 'is not a MindSpore MINDIR'}; "
+                        "give the checkpoint it came from")
+    return config, {name: p.asnumpy() for name, p in load_mindir(path, *meta["input"]).parameters_dict().items()}
+
+
+def load_mindir(path, batch=None, length=None):
+    """The graph of a MINDIR file as a cell, compiled once for all its input shapes (None: any)."""
     try:
-        return nn.GraphCell(ms.load(str(path)))
+        cell = nn.GraphCell(ms.load(str(path)))
     except (RuntimeError, ValueError, TypeError) as error:
         raise UserError(f"{path}: not readable as MINDIR ({' '.join(str(error).split())[:120]})") from None
+    if batch is None or length is None:
+        cell.set_inputs(Tensor(shape=[batch, length], dtype=ms.float32))
+    return cell
+
+
+def load_onnx(path):
+    """An ONNX file as a function from Tensor [B, T] to Tensor [B, C, T], run by ONNX Runtime."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise UserError(f"{path}: needs onnxruntime: pip install -r requirements.txt") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no common class of their own
+        raise UserError(f"{path}: not readable as ONNX ({' '.join(str(error).split())[:120]})") from None
+    return lambda mixture: Tensor(session.run(None, {"mixture": mixture.asnumpy()})[0])

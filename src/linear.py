@@ -11,9 +11,9 @@ def project(x, weight):
     """[..., inputs] times weight [outputs, inputs] transposed: [..., outputs].
 
     Flattened to one matrix product: MindSpore's matmul on more axes runs a small product for each leading index,
-    dozens of times slower.
+    dozens of times slower. Computed in the weight's precision (fp16 in a half-precision export), returned in x's.
     """
-    flat = ops.matmul(ops.reshape(x, (-1, x.shape[-1])), weight.T)
+    flat = ops.matmul(ops.reshape(x, (-1, x.shape[-1])).astype(weight.dtype), weight.T).astype(x.dtype)
     return ops.reshape(flat, x.shape[:-1] + (weight.shape[0],))
 
 

@@ -68,7 +68,7 @@ class PackedLSTM(nn.Cell):
                              weights[2] + weights[3], weights[6] + weights[7])
         else:
             parts = parts + (weights[1].reshape(-1), weights[2] + weights[3])
-        packed = ops.concat(parts, 0).reshape(-1, 1, 1)
+        packed = ops.concat([part.astype(x.dtype) for part in parts], 0).reshape(-1, 1, 1)
         return self.lstm(x, state, state, packed)[0]
 
 
@@ -111,7 +111,7 @@ class TimeLoop(nn.Cell):
 
     def step(self, gates_in, h, c, w_hh, b_hh):
         """One time step: [B, gates * H], [B, H], [B, H] -> new h and c."""
-        gates_h = ops.matmul(h, w_hh) + b_hh
+        gates_h = ops.matmul(h.astype(w_hh.dtype), w_hh).astype(h.dtype) + b_hh
         n = self.hidden
         if self.rnn_type == "LSTM":
             gates = gates_in + gates_h
