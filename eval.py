@@ -1,23 +1,26 @@
-"""Score a checkpoint or an exported model on a record folder or a wav tree.
+"""Score a checkpoint, an exported model or a folder of estimates on a record folder or a wav tree.
 
     python eval.py --model_path checkpoints/dprnn/best.ckpt --data_dir data/test
+    python eval.py --estimates_dir separated --data_dir Libri2Mix/wav8k/min/test
 """
 
 from src.config import EvalConfig, parse_args, require
-from src.errors import run_cli
+from src.errors import UserError, run_cli
 
 
 def main(argv):
     config = parse_args(EvalConfig, argv)
-    require(config, "model_path", "data_dir")
+    if not config.estimates_dir:
+        require(config, "model_path")
+    elif config.model_path:
+        raise UserError("--model_path and --estimates_dir: give one of them")
+    require(config, "data_dir")
 
     from src.device import setup
     from src.evaluate import evaluate
 
     setup(config.device_target, config.device_id)
     metrics = evaluate(config)
-    for reason, count in metrics["skipped"].items():
-        print(f"not scored: {count}, {reason}")
     print(f"{metrics['utterances']} utterances, SI-SNR {metrics['si_snr_in']:.2f} -> {metrics['si_snr']:.2f} dB")
     if "sdri" in metrics:
         print(f"Average SDR improvement: {metrics['sdri']:.2f}")

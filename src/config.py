@@ -110,11 +110,12 @@ class EvalConfig(DeviceConfig):
     """eval.py: SI-SNR, SI-SNRi (and SDRi) on full utterances."""
 
     model_path: str = option("", "checkpoint (.ckpt) or exported model (.mindir, .onnx)")
+    estimates_dir: str = option("", "instead of a model: a folder of <id>_s1.wav <id>_s2.wav ... to score")
     data_dir: str = option("", "MindRecord folder, or a wav tree with mix*/ s1/ s2/ ...")
     batch_size: int = option(1, "mixtures of exactly equal length separated together (no padding: gLN would see it)",
                              low=1)
     cal_sdr: bool = option(False, "also SDR improvement, by mir_eval (slow)")
-    out_dir: str = option("", "output: metrics.json, per_utterance.csv; empty: eval/ beside the model")
+    out_dir: str = option("", "output: metrics.json, per_utterance.csv; empty: eval/ beside the model or estimates_dir")
     max_utterances: int = option(0, "score only the first so many; 0: all", low=0)
 
 
@@ -127,6 +128,8 @@ class ExportConfig(DeviceConfig):
     file_format: str = option("MINDIR", "format", choices=("MINDIR", "ONNX", "AIR"))
     static_length: float = option(0.0, "input seconds of a fixed-length model; 0: any length", low=0.0)
     batch_size: int = option(0, "the one batch size of the model; 0: any (1 for a fixed length)", low=0)
+    check_seconds: float = option(0.0, "longest input on which the export is compared with the model; 0: 2.1 s, ONNX "
+                                  "60 s (shortened for models whose memory would not fit)", low=0.0)
     rnn_kernel: str = option("auto", "MINDIR: packed (CPU), dynamic (Ascend), loop (matrix products, everywhere); auto "
                              "takes the fastest of device_target", choices=("auto", "packed", "dynamic", "loop"))
     fp16: bool = option(False, "MINDIR: matrices and their products in half precision (norms stay in fp32)")

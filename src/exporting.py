@@ -19,7 +19,8 @@ from src.inference import file_hash, load_mindir, load_onnx, meta_path, read_wei
 TOLERANCE = {"MINDIR": 1e-5, "ONNX": 1e-4}  # largest absolute difference from the checkpoint, samples in [-1, 1]
 HALF_SNR = 40.0  # dB, least signal-to-difference ratio of a half-precision export
 CHECK_SECONDS = (0.02, 1.0, 2.1)  # lengths a model for any length is checked on; one is shorter than a chunk
-LONG_SECONDS = 60.0  # and an ONNX model, whose runtimes sum up norms each in its own way, on a long one too
+LONG_SECONDS = 60.0  # an ONNX model on a long one too: runtimes add up the norms' sums each in its own way
+LONG_FRAMES = 65536  # but no more encoder frames than this unless asked: some 100 kB of memory each
 
 
 def export(config):
@@ -62,7 +63,7 @@ def export(config):
         if run is None:
             found = check_weights(temporary, network)
         else:
-            found = check(run, reference, meta)
+            found = check(run, reference, meta, check_lengths(meta, config.check_seconds))
         sidecar = temporary.with_suffix(".json")
         sidecar.write_text(json.dumps({**meta, "sha256": file_hash(temporary)}, indent=1), encoding="utf-8")
         os.replace(temporary, path)
@@ -120,22 +121,35 @@ def write_mindir(path, network, batch, length, half):
     os.chmod(path, 0o644)  # MindSpore leaves it read-only
 
 
-def check(run, reference, meta):
+def check_lengths(meta, longest):
+    """Input lengths, samples, to check an export on; ``longest`` in seconds, 0 chooses."""
+    batch, length = meta["input"]
+    if length:
+        return [length]
+    rate = meta["sample_rate"]
+    lengths = [round(rate * seconds) for seconds in CHECK_SECONDS]
+    if longest:
+        return lengths + [round(rate * longest)]
+    if meta["format"] == "ONNX" and batch in (None, 1):
+        lengths.append(min(round(rate * LONG_SECONDS), LONG_FRAMES * (meta["config"]["kernel_size"] // 2)))
+    return lengths
+
+
+def check(run, reference, meta, lengths):
     """Compare an exported model with the checkpoint it came from, on noise.
 
     Args:
         run (callable): Tensor [B, T] -> Tensor [B, C, T].
         reference (DPRNNTasNet): the checkpoint's network.
         meta (dict): what meta.json says.
+        lengths (list[int]): input lengths, samples.
     Returns:
         str: what was found.
     Raises:
         UserError: they differ by more than TOLERANCE, or, in half precision, HALF_SNR.
     """
-    batch, length = meta["input"]
-    seconds = CHECK_SECONDS + ((LONG_SECONDS,) if meta["format"] == "ONNX" and batch in (None, 1) else ())
-    worst, snr = 0.0, np.inf
-    for i, samples in enumerate([length] if length else [round(meta["sample_rate"] * s) for s in seconds]):
+    batch, worst, snr = meta["input"][0], 0.0, np.inf
+    for i, samples in enumerate(lengths):
         rows = batch or (2 if i == 1 else 1)
         mixture = Tensor(np.random.default_rng(i).normal(0, 0.1, (rows, samples)).astype(np.float32))
         wanted = reference(mixture).asnumpy()
@@ -151,7 +165,7 @@ def check(run, reference, meta):
     if not agrees:
         raise UserError(f"the exported model disagrees: {found} (limit {HALF_SNR if meta['fp16'] else limit}); "
                         "nothing written")
-    return found
+    return f"{found}, on up to {max(lengths) / meta['sample_rate']:g} s"
 
 
 def check_weights(path, network):

@@ -93,7 +93,7 @@ def test_separate(work, tmp_path, model, suffix):
 
 
 def test_fixed_length_export(work, tmp_path):
-    result = run("export.py", "--ckpt_path", work / "m" / "best.ckpt", "--length", 0.5, "--file_name",
+    result = run("export.py", "--ckpt_path", work / "m" / "best.ckpt", "--static_length", 0.5, "--file_name",
                  tmp_path / "half.mindir")
     assert result.returncode == 0, result.stderr
     soundfile.write(tmp_path / "long.wav", np.random.default_rng(0).normal(0, 0.1, 8000), 8000)
