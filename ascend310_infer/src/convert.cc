@@ -2,19 +2,20 @@
 //
 //   dprnn_convert IN.onnx OUT.mindir
 
-#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "include/api/status.h"
-#include "include/api/types.h"
+#include "include/api/context.h"
+#include "include/api/model.h"
 #include "include/registry/converter_context.h"
 
 #include "error.h"
@@ -66,6 +67,37 @@ class ScratchFolder {
   fs::path path_;
 };
 
+bool WriteMindir(const std::string &from, const fs::path &made) {
+  mindspore::Converter converter;
+  converter.SetSaveType(mindspore::kMindIR);
+  const std::string output = fs::path(made).replace_extension().string();  // Lite adds the suffix
+  return converter.Convert(mindspore::converter::kFmkTypeOnnx, Chars(from), Chars(output), {}).IsOk();
+}
+
+// The converter reports success for graphs that Lite cannot load.
+bool Loads(const fs::path &made) {
+  auto context = std::make_shared<mindspore::Context>();
+  context->SetThreadNum(1);
+  context->MutableDeviceInfo().push_back(std::make_shared<mindspore::CPUDeviceInfo>());
+  mindspore::Model model;
+  return model.Build(made.string(), mindspore::kMindIR, context).IsOk();
+}
+
+// Runs it in a process of its own: Lite crashes on some graphs, and cannot load in the process that converted.
+bool Succeeds(const std::function<bool()> &work) {
+  const pid_t child = fork();
+  if (child == 0) {
+    bool good = false;
+    try {
+      good = work();
+    } catch (const std::exception &) {
+    }
+    _exit(good ? EXIT_SUCCESS : EXIT_FAILURE);
+  }
+  int status = 0;
+  return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+}
+
 void Convert(const fs::path &from, const fs::path &to) {
   if (!fs::is_regular_file(from)) {
     throw dprnn::Error(from.string() + ": no such model");
@@ -78,15 +110,11 @@ void Convert(const fs::path &from, const fs::path &to) {
   fs::create_directories(folder, failed);
   const ScratchFolder scratch(folder);
   const fs::path made = scratch.path() / "model.mindir";
-
-  mindspore::Converter converter;
-  converter.SetSaveType(mindspore::kMindIR);
-  const auto status = converter.Convert(mindspore::converter::kFmkTypeOnnx, Chars(from.string()),
-                                        Chars((scratch.path() / "model").string()), {});
-  if (status.IsError() || !fs::is_regular_file(made)) {
+  if (!Succeeds([&] { return WriteMindir(from.string(), made); }) || !Succeeds([&] { return Loads(made); })) {
     throw dprnn::Error(from.string() + ": MindSpore Lite cannot convert it (GLOG_v=2 shows its reasons)");
   }
-  chmod(made.c_str(), 0644);  // Lite leaves it read-only
+  fs::permissions(made, fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read |
+                            fs::perms::others_read);  // Lite leaves it read-only
   fs::rename(made, to);
 }
 

@@ -37,6 +37,7 @@ int Run(const dprnn::Options &options) {
   auto network = std::make_unique<dprnn::LiteNetwork>(options, meta);
   std::printf("model loaded in %.3f s: %d speakers, %d Hz, %d threads\n", loading.Seconds(), meta.speakers,
               meta.sample_rate, options.threads);
+  std::fflush(stdout);
   dprnn::Separator separator(options, meta, std::move(network), stop);
 
   size_t failed = 0;
