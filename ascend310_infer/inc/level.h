@@ -1,0 +1,18 @@
+// The level of the estimates, which SI-SNR leaves open.
+#ifndef DPRNN_LEVEL_H_
+#define DPRNN_LEVEL_H_
+
+#include <cstddef>
+#include <vector>
+
+namespace dprnn {
+
+using Tracks = std::vector<std::vector<float>>;  // [C][T]
+
+// Scales all tracks by one gain: the least-squares fit of their sum to the mixture, lowered where a sample would pass
+// 16-bit full scale. The same arithmetic as scale_to_mixture of src/separate.py.
+void ScaleToMixture(const float *mixture, size_t length, Tracks *tracks);
+
+}  // namespace dprnn
+
+#endif  // DPRNN_LEVEL_H_
