@@ -125,7 +125,8 @@ class ExportConfig(DeviceConfig):
 
     ckpt_path: str = option("", "model to export: a checkpoint, or a MINDIR of export.py")
     file_name: str = option("", "output file; empty: beside the model")
-    file_format: str = option("MINDIR", "format", choices=("MINDIR", "ONNX", "AIR"))
+    file_format: str = option("MINDIR", "MINDIR_LITE is what ascend310_infer runs",
+                              choices=("MINDIR", "ONNX", "MINDIR_LITE", "AIR"))
     static_length: float = option(0.0, "input seconds of a fixed-length model; 0: any length", low=0.0)
     batch_size: int = option(0, "the one batch size of the model; 0: any (1 for a fixed length)", low=0)
     check_seconds: float = option(0.0, "longest input on which the export is compared with the model; 0: 2.1 s, ONNX "

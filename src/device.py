@@ -60,8 +60,8 @@ def _fit_threads(cores):
 KERNELS = {"packed": ("LSTM",), "dynamic": ("LSTM", "GRU"), "loop": ("LSTM", "GRU", "RNN")}
 
 
-def rnn_kernel(rnn_type, device_target=""):
-    """The RNN kernel of src/rnn.py that a device (by default the current one) runs fastest."""
-    target = device_target if device_target in ("Ascend", "CPU") else ms.get_context("device_target")
+def rnn_kernel(rnn_type, target=""):
+    """The RNN kernel of src/rnn.py that a device (Ascend, CPU; by default the current one) runs fastest."""
+    target = target or ms.get_context("device_target")
     kernel = "dynamic" if target == "Ascend" else "packed"
     return kernel if rnn_type in KERNELS[kernel] else "loop"

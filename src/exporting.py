@@ -1,4 +1,4 @@
-"""A trained model as MINDIR or ONNX with its meta.json, checked before it gets its name."""
+"""A trained model as MINDIR, ONNX or MindSpore Lite model with its meta.json, checked before it gets its name."""
 
 import contextlib
 import dataclasses
@@ -12,9 +12,11 @@ from mindspore import Tensor
 
 from src import __version__
 from src.checkpoint import build_model
-from src.device import KERNELS, rnn_kernel
+from src.device import KERNELS, resolve_target, rnn_kernel
 from src.errors import UserError
-from src.inference import file_hash, load_mindir, load_onnx, meta_path, read_weights
+from src.inference import Model, file_hash, load_mindir, load_onnx, meta_path, read_weights
+
+SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx", "MINDIR_LITE": ".lite.mindir"}
 
 TOLERANCE = {"MINDIR": 1e-5, "ONNX": 1e-4}  # largest absolute difference from the checkpoint, samples in [-1, 1]
 HALF_SNR = 40.0  # dB, least signal-to-difference ratio of a half-precision export
@@ -32,93 +34,129 @@ def export(config):
         UserError: no such model, a request that cannot be met, a folder that cannot be written, or a file that does
             not agree with the checkpoint.
     """
-    if config.file_format == "AIR":
-        raise UserError("--file_format AIR: MindSpore 2.10 deprecates it and writes it on Ascend hosts only; "
-                        "ATC and MindSpore Lite take ONNX (--file_format ONNX --static_length SECONDS)")
+    config = dataclasses.replace(config, device_target=resolve_target(config.device_target))
+    refuse(config)
     source, weights = read_weights(config.ckpt_path)
-    kernel = choose_kernel(config, source.rnn_type)
-    suffix = f".{config.file_format.lower()}"
-    path = Path(config.file_name) if config.file_name else Path(config.ckpt_path).with_suffix(suffix)
-    if path.suffix != suffix:
-        path = path.with_name(path.name + suffix)
+    suffix = SUFFIXES[config.file_format]
+    path = Path(config.file_name or Path(config.ckpt_path).with_suffix(suffix))
+    if path.suffix != Path(suffix).suffix:
+        path = path.with_name(path.name + Path(suffix).suffix)
     if path == Path(config.ckpt_path):
         raise UserError(f"{path}: is the model itself; give another --file_name")
+    kernel = choose_kernel(config, source.rnn_type)
     length = round(config.static_length * source.sample_rate) if config.static_length else None
-    batch = config.batch_size or (1 if length else None)
-    reference = build_model(source, weights, config.ckpt_path)
     meta = {"format": config.file_format, "sample_rate": source.sample_rate, "num_spks": source.num_spks,
-            "input": [batch, length], "config": dataclasses.asdict(source), "rnn_kernel": kernel,
-            "fp16": config.fp16, "checkpoint": Path(config.ckpt_path).name,
-            "checkpoint_sha256": file_hash(config.ckpt_path), "created_by": f"dprnn {__version__}"}
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{suffix}")
+            "input": [config.batch_size or (1 if length else None), length], "config": dataclasses.asdict(source),
+            "device_target": config.device_target, "rnn_kernel": kernel, "fp16": config.fp16,
+            "checkpoint": Path(config.ckpt_path).name, "checkpoint_sha256": file_hash(config.ckpt_path),
+            "created_by": f"dprnn {__version__}"}
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    write = {"MINDIR": mindir, "ONNX": onnx, "MINDIR_LITE": lite}[config.file_format]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if config.file_format == "ONNX":
-            write_onnx(temporary, source, weights, meta)
-            run = load_onnx(temporary)
-        else:
-            network = build_model(source, weights, config.ckpt_path, kernel)
-            write_mindir(temporary, network, batch, length, config.fp16)
-            run = load_mindir(temporary, batch, length) if kernel != "dynamic" else None
-        if run is None:
-            found = check_weights(temporary, network)
-        else:
-            found = check(run, reference, meta, check_lengths(meta, config.check_seconds))
-        sidecar = temporary.with_suffix(".json")
-        sidecar.write_text(json.dumps({**meta, "sha256": file_hash(temporary)}, indent=1), encoding="utf-8")
+        found = write(temporary, source, weights, meta, config)
+        write_meta(temporary, meta)
         os.replace(temporary, path)
-        os.replace(sidecar, meta_path(path))
+        os.replace(meta_path(temporary), meta_path(path))
     except OSError as error:
         raise UserError(f"{path}: cannot write: {error.strerror or error}") from None
     finally:
-        with contextlib.suppress(OSError):  # written and renamed, or its folder is a file
-            temporary.unlink()
+        for leftover in (temporary, meta_path(temporary)):
+            with contextlib.suppress(OSError):  # renamed, or its folder is a file
+                leftover.unlink()
     return path, found
 
 
-def choose_kernel(config, rnn_type):
-    """The RNN kernel (src/rnn.py) a MINDIR is written with; "onnx" has its own nodes.
+def refuse(config):
+    """Say what cannot be, before any work.
 
     Raises:
-        UserError: a kernel that does not know this RNN, or an option ONNX has no use for.
+        UserError: a format or combination of options that does not exist.
     """
-    if config.file_format == "ONNX":
-        if config.fp16 or config.rnn_kernel != "auto":
-            raise UserError(f"--{'fp16' if config.fp16 else 'rnn_kernel'} is for MINDIR: whoever runs or converts an "
-                            "ONNX model chooses kernels and precision itself")
-        return "onnx"
-    kernel = config.rnn_kernel
-    if kernel == "auto":
-        kernel = rnn_kernel(rnn_type, config.device_target)
+    if config.file_format == "AIR":
+        raise UserError("--file_format AIR: MindSpore 2.10 deprecates it and writes it on Ascend hosts only; "
+                        "ATC and MindSpore Lite take ONNX (--file_format ONNX --static_length SECONDS)")
+    if config.file_format != "MINDIR" and (config.fp16 or config.rnn_kernel != "auto"):
+        raise UserError(f"--{'fp16' if config.fp16 else 'rnn_kernel'} is for --file_format MINDIR: what runs or "
+                        "converts an ONNX model chooses kernels and precision itself")
+    if config.file_format == "MINDIR_LITE" and config.device_target == "Ascend" and not config.static_length:
+        raise UserError("--file_format MINDIR_LITE --device_target Ascend needs --static_length SECONDS: Ascend "
+                        "takes one input length, and ascend310_infer cuts recordings into windows of it")
+
+
+def choose_kernel(config, rnn_type):
+    """The RNN kernel (src/rnn.py) a MINDIR is written with; None for the nodes of ONNX.
+
+    Raises:
+        UserError: a kernel that does not know this RNN.
+    """
+    if config.file_format != "MINDIR":
+        return None
+    kernel = config.rnn_kernel if config.rnn_kernel != "auto" else rnn_kernel(rnn_type, config.device_target)
     if rnn_type not in KERNELS[kernel]:
         raise UserError(f"--rnn_kernel {kernel} runs {', '.join(KERNELS[kernel])}; the model has {rnn_type}: use loop")
     return kernel
 
 
-def write_onnx(path, config, weights, meta):
-    """Build, check and write an ONNX model; what meta.json says is in its metadata too."""
-    import onnx
-
-    from src.onnx_graph import build
-
-    text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in meta.items()}
-    model = build(config, weights, text, *meta["input"])
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, str(path))
+def write_meta(model_path, meta):
+    """The sidecar of a finished model file."""
+    text = json.dumps({**meta, "sha256": file_hash(model_path)}, indent=1)
+    meta_path(model_path).write_text(text, encoding="utf-8")
 
 
-def write_mindir(path, network, batch, length, half):
-    """Write a MINDIR of ``network``, in half precision if asked."""
-    if half:
+def mindir(path, source, weights, meta, config):
+    """Write a MINDIR and compare it with the checkpoint. Returns what was found."""
+    network = build_model(source, weights, config.ckpt_path, meta["rnn_kernel"])
+    if meta["fp16"]:
         for parameter in network.get_parameters():
             if parameter.ndim == 2:  # matrices; src/linear.py computes their products in their precision
                 parameter.set_dtype(ms.float16)
+    batch, length = meta["input"]
     example = Tensor(shape=[batch, length], dtype=ms.float32)
     if batch and length:
         example = Tensor(np.zeros((batch, length), np.float32))
     network.set_inputs(example)
     ms.export(network, example, file_name=str(path), file_format="MINDIR")
     os.chmod(path, 0o644)  # MindSpore leaves it read-only
+    if meta["rnn_kernel"] == "dynamic" and ms.get_context("device_target") != "Ascend":
+        return check_weights(path, network)
+    run = load_mindir(path, batch, length)
+    return check(run, build_model(source, weights, config.ckpt_path), meta, check_lengths(meta, config.check_seconds))
+
+
+def onnx(path, source, weights, meta, config):
+    """Write an ONNX model, meta.json's facts in its metadata, and compare it. Returns what was found."""
+    from onnx import checker, save
+
+    from src.onnx_graph import build
+
+    text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in meta.items()}
+    model = build(source, weights, text, *meta["input"])
+    checker.check_model(model, full_check=True)
+    save(model, str(path))
+    run = load_onnx(path)
+    return check(run, build_model(source, weights, config.ckpt_path), meta, check_lengths(meta, config.check_seconds))
+
+
+def lite(path, source, weights, meta, config):
+    """Write a checked ONNX model and convert it with MindSpore Lite. Returns what was found."""
+    from src.lite import TOLERANCE as STEPS
+    from src.lite import check as check_program
+    from src.lite import convert
+
+    between = path.with_suffix(".onnx")
+    try:
+        found = onnx(between, source, weights, {**meta, "format": "ONNX"}, config)
+        convert(between, path, config.device_target)
+        write_meta(path, meta)
+        if config.device_target == "Ascend":
+            return f"its ONNX {found}; for Ascend: outputs can be checked there only"
+        network = build_model(source, weights, config.ckpt_path)
+        steps = check_program(path, Model(network, source, *meta["input"]))
+        return f"the C++ program differs by at most {steps} steps of 16 bits (limit {STEPS})"
+    finally:
+        with contextlib.suppress(OSError):
+            between.unlink()
 
 
 def check_lengths(meta, longest):

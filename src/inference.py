@@ -38,7 +38,7 @@ class Model:
         rows, length = mixture.shape
         if length > self.length:
             raise UserError(f"the exported model takes at most {self.length} samples at a time, got {length}; "
-                            "export one for any length (export.py without --length)")
+                            "export one for any length (export.py without --static_length)")
         out = []
         for start in range(0, rows, self.batch):
             block = np.zeros((self.batch, self.length), np.float32)
@@ -110,6 +110,15 @@ def open_model(path):
     return Model(network, network.config)
 
 
+def read_config(path):
+    """The :class:`ModelConfig` of a checkpoint or an export.
+
+    Raises:
+        UserError: missing, corrupt, foreign, or of another kind.
+    """
+    return read_meta(path)[0] if Path(path).suffix in EXPORTS else read(path)[0]
+
+
 def read_weights(path):
     """Configuration and weights of a checkpoint or of a MINDIR.
 
@@ -119,7 +128,7 @@ def read_weights(path):
         UserError: missing, corrupt, foreign, of another kind, or in half precision.
     """
     path = Path(path)
-    if path.suffix != ".mindir":
+    if path.suffix not in EXPORTS:
         config, _, values = read(path)
         return config, {name: v for name, v in values.items() if not name.startswith(OPTIMIZER_PREFIX)}
     config, meta = read_meta(path)
