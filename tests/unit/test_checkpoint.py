@@ -1,7 +1,6 @@
-"""Checkpoints and exports: round trips, and every way a file can be wrong."""
+"""Checkpoints: round trips, and every way a file can be wrong."""
 
 import dataclasses
-import json
 
 import mindspore as ms
 import numpy as np
@@ -9,10 +8,8 @@ import pytest
 from mindspore import Tensor
 
 from src import checkpoint
-from src.config import ExportConfig, TrainConfig, model_part
+from src.config import TrainConfig, model_part
 from src.errors import UserError
-from src.exporting import export
-from src.inference import meta_path, open_model
 from src.model import DPRNNTasNet
 from src.train_step import TrainStep, build_optimizer
 
@@ -95,39 +92,3 @@ def test_weights_of_another_architecture_are_refused(saved):
     for changes, word in ((dict(K=8, hidden_channels=8), "another architecture"), (dict(num_layers=2), "lacks")):
         with pytest.raises(UserError, match=word):
             checkpoint.load_weights(DPRNNTasNet(dataclasses.replace(model_part(CONFIG), **changes)), values, path)
-
-
-@pytest.mark.parametrize("length", [0.0, 0.2])
-def test_mindir_equals_checkpoint(saved, length):
-    network, path = saved
-    checkpoint.for_inference(network)
-    written, difference = export(ExportConfig(ckpt_path=str(path), length=length, batch_size=2))
-    assert difference <= 1e-5
-    meta = json.loads(meta_path(written).read_text())
-    assert meta["sample_rate"] == 4000 and meta["input"] == ([2, 800] if length else [None, None])
-    model = open_model(written)
-    assert model.config == model_part(CONFIG)
-    shapes = [(2, 800)] if length else [(1, 3), (2, 800), (3, 1234)]
-    for shape in shapes:
-        x = noise(*shape)
-        assert np.abs(model(x) - network(Tensor(x)).asnumpy()).max() <= 1e-5
-    if length:
-        assert model(noise(3, 500)).shape == (3, 2, 500)
-        with pytest.raises(UserError, match="at most 800 samples"):
-            model(noise(1, 801))
-
-
-def test_broken_mindir_is_refused(saved):
-    _, path = saved
-    written, _ = export(ExportConfig(ckpt_path=str(path)))
-    whole = written.read_bytes()
-    written.write_bytes(whole[:-10])
-    with pytest.raises(UserError, match="truncated"):
-        open_model(written)
-    written.write_bytes(whole)
-    meta_path(written).write_text("{}")
-    with pytest.raises(UserError, match="meta.json"):
-        open_model(written)
-    meta_path(written).unlink()
-    with pytest.raises(UserError, match="missing"):
-        open_model(written)
