@@ -2,6 +2,8 @@
 # Builds the C++ inference programs into ascend310_infer/build.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+python=$here/../.venv/bin/python
+[ -x "$python" ] || python=${PYTHON:-python3}
 
 usage() {
     cat <<EOF
@@ -36,24 +38,25 @@ fetch_lite() {
         work=$(mktemp -d "$cache/.fetch.XXXXXX") || fail "$cache: cannot write; DPRNN_CACHE names another folder"
         trap 'rm -rf "$work"' EXIT  # of the subshell this runs in
         echo "fetching MindSpore Lite 2.0.0 ($platform)" >&2
-        python3 -m pip download -qq --no-deps --only-binary=:all: --python-version 3.7 --implementation cp \
+        "$python" -m pip download -qq --no-deps --only-binary=:all: --python-version 3.7 --implementation cp \
             --abi cp37m --abi none --platform "$platform" --dest "$work" mindspore-lite==2.0.0 >&2 ||
-            fail "cannot fetch mindspore-lite 2.0.0 with pip: set MS_LITE_HOME to the vendor's tarball, unpacked"
+            fail "cannot fetch mindspore-lite 2.0.0 with $python -m pip: set MS_LITE_HOME to the vendor's tarball, unpacked"
         echo "$checksum  $(echo "$work"/*.whl)" | sha256sum --check --status ||
             fail "the fetched MindSpore Lite wheel has another checksum than $checksum: not used"
-        python3 -m zipfile -e "$work"/*.whl "$work" || fail "$cache: cannot unpack the wheel; is the disk full?"
+        "$python" -m zipfile -e "$work"/*.whl "$work" || fail "$cache: cannot unpack the wheel; is the disk full?"
         mv "$work/mindspore_lite" "$lite" 2>/dev/null || [ -d "$lite" ] || fail "$lite: cannot write"
         rm -rf "$work"
     fi
     echo "$lite"
 }
 
-# A step of the build; its output is shown only where it fails.
+# step NAME COMMAND...: its output goes to NAME.log and is shown only where it fails.
 step() {
-    local log=$build/build.log
+    local log=$build/$1.log
+    shift
     "$@" >"$log" 2>&1 || {
         grep -E 'error|Error' "$log" | head -20 >&2 || tail -20 "$log" >&2
-        fail "$1 failed; all of its output is in $log"
+        fail "the build failed; all of its output is in $log"
     }
 }
 
@@ -74,6 +77,8 @@ else
     if [ -n "${MS_LITE_HOME:-}" ]; then
         [ -d "$MS_LITE_HOME" ] || fail "MS_LITE_HOME=$MS_LITE_HOME: no such folder"
         lite=$(cd "$MS_LITE_HOME" && pwd)
+        [ -f "$lite/runtime/include/api/model.h" ] || [ -f "$lite/include/api/model.h" ] ||
+            fail "MS_LITE_HOME=$MS_LITE_HOME: no MindSpore Lite (no runtime/include/api/model.h in it)"
     else
         lite=$(fetch_lite)
     fi
@@ -84,6 +89,6 @@ mkdir -p "$build" 2>/dev/null || fail "$build: cannot write; BUILD_DIR names ano
 if [ -f "$build/CMakeCache.txt" ] && ! grep -qxF "LITE_ROOT:PATH=${lite:-}" "$build/CMakeCache.txt"; then
     rm -f "$build/CMakeCache.txt"
 fi
-step cmake -S "$here" -B "$build" -G "Unix Makefiles" "${options[@]}"
-step cmake --build "$build" --parallel "${JOBS:-$(nproc)}"
+step cmake cmake -S "$here" -B "$build" -G "Unix Makefiles" "${options[@]}"
+step make cmake --build "$build" --parallel "${JOBS:-$(nproc)}"
 echo "built in $build"

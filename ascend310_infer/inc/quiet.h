@@ -5,14 +5,15 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <string>
 
 namespace dprnn {
 
-// Starts the program again with Lite's messages off, unless GLOG_v says which are wanted: Lite reads GLOG_v when it is
-// loaded, before main.
+// Starts the program again with Lite's messages off: Lite reads GLOG_v when it is loaded, before main. Who asks for more
+// than errors (GLOG_v of 0, 1 or 2) gets them; 3 is what the Python side sets for quiet.
 inline void QuietLibrary(char **argv) {
-  constexpr char kCriticalOnly[] = "4";
-  if (std::getenv("GLOG_v") == nullptr && setenv("GLOG_v", kCriticalOnly, 0) == 0) {
+  const char *wanted = std::getenv("GLOG_v");
+  if ((wanted == nullptr || std::string(wanted) == "3") && setenv("GLOG_v", "4", 1) == 0) {
     execv("/proc/self/exe", argv);  // returns only where /proc is missing: then the messages stay
   }
 }
