@@ -55,9 +55,10 @@ def export(config):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         found = write(temporary, source, weights, meta, config)
-        write_meta(temporary, meta)
+        if config.file_format != "ONNX":  # which carries its facts inside
+            write_meta(temporary, meta)
+            os.replace(meta_path(temporary), meta_path(path))
         os.replace(temporary, path)
-        os.replace(meta_path(temporary), meta_path(path))
     except OSError as error:
         raise UserError(f"{path}: cannot write: {error.strerror or error}") from None
     finally:
@@ -134,7 +135,7 @@ def onnx(path, source, weights, meta, config):
     model = build(source, weights, text, *meta["input"])
     checker.check_model(model, full_check=True)
     save(model, str(path))
-    run = load_onnx(path)
+    run = load_onnx(path)[0]
     return check(run, build_model(source, weights, config.ckpt_path), meta, check_lengths(meta, config.check_seconds))
 
 

@@ -13,7 +13,7 @@ from src.checkpoint import OPTIMIZER_PREFIX, load_model, read
 from src.config import ModelConfig, from_dict
 from src.errors import UserError
 
-EXPORTS = {".mindir": "MINDIR", ".onnx": "ONNX"}  # what export.py writes
+EXPORTS = (".mindir", ".onnx")  # what export.py writes
 
 
 class Model:
@@ -63,13 +63,15 @@ def file_hash(path):
 
 
 def read_meta(model_path):
-    """The sidecar's facts, checked against the model file.
+    """What an export says of itself: in its sidecar, which is checked against the model file, or inside an ONNX file.
 
     Returns:
-        tuple: (ModelConfig, the whole sidecar as a dict).
+        tuple: (ModelConfig, the whole meta.json as a dict).
     Raises:
-        UserError: no sidecar, not ours, or the model file is not the one it describes.
+        UserError: missing, not ours, or the model file is not the one that the sidecar describes.
     """
+    if Path(model_path).suffix == ".onnx":
+        return load_onnx(model_path)[1:]
     path = meta_path(model_path)
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
@@ -96,14 +98,16 @@ def open_model(path):
     if path.suffix in EXPORTS:
         if not path.is_file():
             raise UserError(f"{path}: no such model")
+        if path.suffix == ".onnx":
+            run, config, meta = load_onnx(path)
+            return Model(run, config, *meta["input"])
         config, meta = read_meta(path)
-        if meta["format"] != EXPORTS[path.suffix]:
+        if meta["format"] != "MINDIR":
             raise UserError(f"{path}: was converted for MindSpore Lite, which ascend310_infer runs; "
                             "give the checkpoint, MINDIR or ONNX it came from")
         if meta.get("rnn_kernel") == "dynamic" and ms.get_context("device_target") != "Ascend":
             raise UserError(f"{path}: was exported for Ascend (--device_target Ascend) and runs there only")
-        run = load_mindir(path, *meta["input"]) if path.suffix == ".mindir" else load_onnx(path)
-        return Model(run, config, *meta["input"])
+        return Model(load_mindir(path, *meta["input"]), config, *meta["input"])
     if path.exists() and path.suffix != ".ckpt":
         raise UserError(f"{path}: expected a checkpoint (.ckpt) or an exported model (.mindir, .onnx)")
     network = load_model(path)
@@ -150,16 +154,29 @@ def load_mindir(path, batch=None, length=None):
 
 
 def load_onnx(path):
-    """An ONNX file as a function from Tensor [B, T] to Tensor [B, C, T], run by ONNX Runtime."""
-    try:
-        import onnxruntime
-    except ImportError:
-        raise UserError(f"{path}: needs onnxruntime: pip install -r requirements.txt") from None
+    """An ONNX file of export.py, run by ONNX Runtime.
+
+    Returns:
+        tuple: (function from Tensor [B, T] to Tensor [B, C, T], ModelConfig, its metadata as in meta.json).
+    Raises:
+        UserError: missing, corrupt, or not of export.py.
+    """
+    import onnxruntime
+
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such model")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common class of their own
-        raise UserError(f"{path}: not readable as ONNX ({' '.join(str(error).split())[:120]})") from None
-    return lambda mixture: Tensor(session.run(None, {"mixture": mixture.asnumpy()})[0])
+        raise UserError(f"{path}: not readable as ONNX, truncated or corrupt "
+                        f"({' '.join(str(error).split())[:120]})") from None
+    text = session.get_modelmeta().custom_metadata_map
+    try:
+        meta = {**text, "config": json.loads(text["config"]), "input": json.loads(text["input"])}
+        config = from_dict(ModelConfig, meta["config"], str(path))
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path}: not an ONNX model of export.py: it carries no DPRNN configuration") from None
+    return lambda mixture: Tensor(session.run(None, {"mixture": mixture.asnumpy()})[0]), config, meta
