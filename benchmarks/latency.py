@@ -26,7 +26,7 @@ def parse(argv):
     parser.add_argument("--ckpt_path", required=True)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--model", help="measure this one in this process (the benchmark calls itself)")
+    parser.add_argument("--measure", action="store_true", help="only this model, in this process (for itself)")
     return parser.parse_args(argv)
 
 
@@ -61,7 +61,7 @@ def program(model, wavs, out):
     from src.lite import PROGRAMS
 
     begun = time.perf_counter()
-    command = [PROGRAMS / "build" / "dprnn_infer", "--model", model, "--input", wavs, "--output", out, "--overwrite", "1"]
+    command = [PROGRAMS / "build" / "dprnn_infer", "--model", model, "--input", wavs, "--output", out, "--overwrite", 1]
     with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True) as process:
         ends = [time.perf_counter() - begun for line in process.stdout if "separated in" in line]
     return ends[0], (ends[-1] - ends[0]) / RUNS
@@ -69,8 +69,8 @@ def program(model, wavs, out):
 
 def main(argv):
     args = parse(argv)
-    if args.model:
-        python_runtime(args.model, args.seconds)
+    if args.measure:
+        python_runtime(args.ckpt_path, args.seconds)
         return
     import numpy as np
     import soundfile
@@ -99,8 +99,8 @@ def main(argv):
                 if name == "MINDIR_LITE":
                     times[name].append(program(path, wavs, Path(folder) / "out"))
                 else:
-                    done = subprocess.run([sys.executable, __file__, "--ckpt_path", args.ckpt_path, "--seconds",
-                                           str(args.seconds), "--model", path], capture_output=True, text=True, check=True)
+                    command = [sys.executable, __file__, "--measure", "--ckpt_path", path, "--seconds", args.seconds]
+                    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True)
                     times[name].append(tuple(map(float, done.stdout.split()[-2:])))
     for name, rounds in times.items():
         cold, warm = (statistics.median(column) for column in zip(*rounds))

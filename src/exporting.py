@@ -39,8 +39,9 @@ def export(config):
     source, weights = read_weights(config.ckpt_path)
     suffix = SUFFIXES[config.file_format]
     path = Path(config.file_name or Path(config.ckpt_path).with_suffix(suffix))
-    if path.suffix != Path(suffix).suffix:
-        path = path.with_name(path.name + Path(suffix).suffix)
+    ending = f".{suffix.rsplit('.', 1)[1]}"
+    if path.suffix != ending:
+        path = path.with_name(path.name + ending)
     if path == Path(config.ckpt_path):
         raise UserError(f"{path}: is the model itself; give another --file_name")
     kernel = choose_kernel(config, source.rnn_type)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import mindspore as ms
 import numpy as np
@@ -84,7 +85,9 @@ def test_ascend_flavour_from_any_host(saved):
 
 def test_a_mindir_becomes_onnx_like_its_checkpoint(saved):
     network, path = saved
-    mindir, _ = export(ExportConfig(ckpt_path=path, device_target="CPU"))
+    name = str(Path(path).parent / "other")
+    mindir, _ = export(ExportConfig(ckpt_path=path, device_target="CPU", file_name=name))
+    assert str(mindir) == name + ".mindir"
     written, _ = export(ExportConfig(ckpt_path=str(mindir), file_format="ONNX", check_seconds=1))
     x = noise(1, 500)
     assert np.abs(open_model(written)(x) - network(Tensor(x)).asnumpy()).max() <= 1e-5
