@@ -146,7 +146,20 @@ class SeparateConfig(DeviceConfig):
     overwrite: bool = option(False, "replace existing outputs")
 
 
-SCRIPT_CONFIGS = (PreprocessConfig, TrainConfig, EvalConfig, ExportConfig, SeparateConfig)
+@dataclass
+class ConvertConfig:
+    """convert.py: models of Asteroid's DPRNNTasNet to checkpoints and back."""
+
+    from_asteroid: str = option("", ".pth of model.serialize() or a state dict (needs torch), or .npz of its arrays")
+    to_asteroid: str = option("", "checkpoint, for Asteroid")
+    out: str = option("", "output: .ckpt, or for --to_asteroid .pth (needs torch) or .npz")
+    sample_rate: int = option(0, "Hz, where the file does not state it; 0: as the file says, else 8000", low=0)
+    K: int = option(0, "chunk length, where the file does not state it; 0: as the file says, else 100", low=0)
+    norm: str = option("", "norm, where the file does not state it: gln or ln", choices=("", "gln", "ln"))
+    mask_act: str = option("", "mask activation, where the file does not state it", choices=("", "relu", "sigmoid"))
+
+
+SCRIPT_CONFIGS = (PreprocessConfig, TrainConfig, EvalConfig, ExportConfig, SeparateConfig, ConvertConfig)
 
 
 def known_keys():

@@ -1,4 +1,4 @@
-"""Reference arrays from Asteroid 0.7.0: weights, inputs, outputs, PIT SI-SNR loss and gradients.
+"""Reference arrays from Asteroid 0.7.0: weights, arguments, inputs, outputs, PIT SI-SNR loss and gradients.
 
 Run where Asteroid is installed (its own environment, see requirements-asteroid.txt beside this file):
 
@@ -61,6 +61,7 @@ def reference(case, seed):
             loss.backward()
             arrays |= {f"grad/{k}": v.grad.numpy().copy() for k, v in model.named_parameters()}
     arrays["config"] = json.dumps(case)
+    arrays["model_args"] = json.dumps(model.get_model_args())
     return arrays
 
 

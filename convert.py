@@ -1,0 +1,32 @@
+"""Turn a model of Asteroid's DPRNNTasNet into a checkpoint, or a checkpoint into a model of Asteroid's.
+
+    python convert.py --from_asteroid model.pth --out checkpoints/asteroid/best.ckpt
+    python convert.py --to_asteroid checkpoints/dprnn/best.ckpt --out model.pth
+"""
+
+from src.config import ConvertConfig, parse_args, require
+from src.errors import UserError, run_cli
+
+
+def main(argv):
+    config = parse_args(ConvertConfig, argv)
+    if bool(config.from_asteroid) == bool(config.to_asteroid):
+        raise UserError("give one of --from_asteroid and --to_asteroid")
+    require(config, "out")
+
+    from src.asteroid import export_asteroid, import_asteroid
+    from src.device import setup
+
+    setup("CPU")
+    if config.from_asteroid:
+        model, assumed = import_asteroid(config)
+        if assumed:
+            stated = ", ".join(f"{name} {getattr(model, name)}" for name in assumed)
+            print(f"the file does not state these, Asteroid's defaults are assumed (flags set them): {stated}")
+    else:
+        export_asteroid(config)
+    print(config.out)
+
+
+if __name__ == "__main__":
+    run_cli(main)
