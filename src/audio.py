@@ -71,14 +71,40 @@ def read_pcm16(path, sample_rate):
     return to_pcm16(samples)
 
 
+def read_first_channel(path, sample_rate, frames):
+    """At most the first ``frames`` samples of a file's first channel, float32 [T] in [-1, 1].
+
+    Raises:
+        AudioError: missing, unreadable, truncated, empty, other rate, NaN or infinite samples.
+    """
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            _check_rate(path, file.samplerate, sample_rate)
+            expected = min(frames, file.frames)
+            samples = file.read(expected, dtype="float32", always_2d=True)[:, 0]
+            riff = file.format in ("WAV", "WAVEX")
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise AudioError("unreadable", f"{path}: {_reason(path, error)}") from None
+    if samples.size < expected or (riff and _cut_short(path)):
+        raise AudioError("unreadable", f"{path}: truncated: its header promises more samples than are there")
+    if samples.size == 0:
+        raise AudioError("empty", f"{path}: holds no samples")
+    if not np.isfinite(samples).all():
+        raise AudioError("NaN or infinite", f"{path}: holds NaN or infinite samples")
+    return samples
+
+
+def _check_rate(path, found, wanted):
+    if wanted is not None and found != wanted:
+        raise AudioError("other rate", f"{path}: sample rate is {found} Hz, expected {wanted} Hz; resample it first")
+
+
 def _read(path, sample_rate, whole):
     """(samples [T], rate Hz, whether they are int16): int16 if ``whole`` and the file has 16 bits, else float64."""
     try:
         with soundfile.SoundFile(str(path)) as file:
             rate, channels, frames = file.samplerate, file.channels, file.frames
-            if sample_rate is not None and rate != sample_rate:
-                raise AudioError("other rate", f"{path}: sample rate is {rate} Hz, expected {sample_rate} Hz; "
-                                               "resample it first")
+            _check_rate(path, rate, sample_rate)
             if channels != 1:
                 raise AudioError("several channels", f"{path}: has {channels} channels, expected 1; "
                                                      "pick or mix down a channel first")
@@ -118,6 +144,13 @@ def _cut_short(path):
 def to_pcm16(samples):
     """Round float samples in [-1, 1] to int16; values beyond full scale are clipped."""
     return np.clip(np.rint(np.asarray(samples, np.float64) * PCM_SCALE), -PCM_SCALE, PCM_SCALE - 1).astype(np.int16)
+
+
+def to_pcm16_as_written(samples):
+    """Float samples to int16 just as libsndfile writes them to a 16-bit wav, which is how LibriMix is defined: rounded
+    down, not to the nearest; values beyond full scale are clipped."""
+    wide = np.rint(np.asarray(samples, np.float64) * 2.0**31)  # it converts to 32 bits and drops the lower half
+    return (np.clip(wide, -(2.0**31), 2.0**31 - 1).astype(np.int64) >> 16).astype(np.int16)
 
 
 def from_pcm16(pcm):
