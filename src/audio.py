@@ -1,6 +1,7 @@
 """The one place that reads and writes audio files (through libsndfile)."""
 
 import contextlib
+import io
 import os
 import struct
 from collections import namedtuple
@@ -156,6 +157,13 @@ def to_pcm16_as_written(samples):
 def from_pcm16(pcm):
     """int16 samples as float32 in [-1, 1)."""
     return pcm.astype(np.float32) / PCM_SCALE
+
+
+def wav_bytes(pcm, sample_rate):
+    """int16 samples [T] as the contents of a 16-bit wav."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, pcm, sample_rate, subtype="PCM_16", format="WAV")
+    return buffer.getvalue()
 
 
 def write_wav(path, samples, sample_rate):
