@@ -1,6 +1,8 @@
-"""A LibriMix tree to MindRecord folders.
+"""A LibriMix tree, or LibriSpeech and LibriMix metadata, to MindRecord folders.
 
     python preprocess.py --in_dir Libri2Mix --out_dir data --sample_rate 8000 --mode min --task sep_clean
+    python preprocess.py --librispeech_dir LibriSpeech --metadata libri2mix_train-clean-100.csv --out_dir data
+    python preprocess.py --verify data
 """
 
 from src.config import PreprocessConfig, parse_args, require
@@ -9,7 +11,14 @@ from src.errors import run_cli
 
 def main(argv):
     config = parse_args(PreprocessConfig, argv)
-    require(config, "in_dir", "out_dir")
+    if config.verify:
+        from src.verify import verify
+
+        return verify(config.verify, config.num_workers)
+    if config.metadata or config.librispeech_dir:
+        require(config, "librispeech_dir", "metadata")
+    else:
+        require(config, "in_dir")
 
     from src.preprocess import preprocess
 

@@ -1,6 +1,7 @@
 """The one place that reads and writes audio files (through libsndfile)."""
 
 import contextlib
+import io
 import os
 import struct
 from collections import namedtuple
@@ -71,14 +72,40 @@ def read_pcm16(path, sample_rate):
     return to_pcm16(samples)
 
 
+def read_first_channel(path, sample_rate, frames):
+    """At most the first ``frames`` samples of a file's first channel, float32 [T] in [-1, 1].
+
+    Raises:
+        AudioError: missing, unreadable, truncated, empty, other rate, NaN or infinite samples.
+    """
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            _check_rate(path, file.samplerate, sample_rate)
+            expected = min(frames, file.frames)
+            samples = file.read(expected, dtype="float32", always_2d=True)[:, 0]
+            riff = file.format in ("WAV", "WAVEX")
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise AudioError("unreadable", f"{path}: {_reason(path, error)}") from None
+    if samples.size < expected or (riff and _cut_short(path)):
+        raise AudioError("unreadable", f"{path}: truncated: its header promises more samples than are there")
+    if samples.size == 0:
+        raise AudioError("empty", f"{path}: holds no samples")
+    if not np.isfinite(samples).all():
+        raise AudioError("NaN or infinite", f"{path}: holds NaN or infinite samples")
+    return samples
+
+
+def _check_rate(path, found, wanted):
+    if wanted is not None and found != wanted:
+        raise AudioError("other rate", f"{path}: sample rate is {found} Hz, expected {wanted} Hz; resample it first")
+
+
 def _read(path, sample_rate, whole):
     """(samples [T], rate Hz, whether they are int16): int16 if ``whole`` and the file has 16 bits, else float64."""
     try:
         with soundfile.SoundFile(str(path)) as file:
             rate, channels, frames = file.samplerate, file.channels, file.frames
-            if sample_rate is not None and rate != sample_rate:
-                raise AudioError("other rate", f"{path}: sample rate is {rate} Hz, expected {sample_rate} Hz; "
-                                               "resample it first")
+            _check_rate(path, rate, sample_rate)
             if channels != 1:
                 raise AudioError("several channels", f"{path}: has {channels} channels, expected 1; "
                                                      "pick or mix down a channel first")
@@ -120,9 +147,23 @@ def to_pcm16(samples):
     return np.clip(np.rint(np.asarray(samples, np.float64) * PCM_SCALE), -PCM_SCALE, PCM_SCALE - 1).astype(np.int16)
 
 
+def to_pcm16_as_written(samples):
+    """Float samples to int16 just as libsndfile writes them to a 16-bit wav, which is how LibriMix is defined: rounded
+    down, not to the nearest; values beyond full scale are clipped."""
+    wide = np.rint(np.asarray(samples, np.float64) * 2.0**31)  # it converts to 32 bits and drops the lower half
+    return (np.clip(wide, -(2.0**31), 2.0**31 - 1).astype(np.int64) >> 16).astype(np.int16)
+
+
 def from_pcm16(pcm):
     """int16 samples as float32 in [-1, 1)."""
     return pcm.astype(np.float32) / PCM_SCALE
+
+
+def wav_bytes(pcm, sample_rate):
+    """int16 samples [T] as the contents of a 16-bit wav."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, pcm, sample_rate, subtype="PCM_16", format="WAV")
+    return buffer.getvalue()
 
 
 def write_wav(path, samples, sample_rate):

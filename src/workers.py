@@ -1,5 +1,7 @@
 """Runs jobs in worker processes that end with their parent, however that ends."""
 
+import contextlib
+import ctypes
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -11,13 +13,15 @@ from functools import partial
 
 from src.errors import UserError
 
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+
 
 @contextmanager
 def worker_pool(function, count):
     """``count`` processes for ``function(job, tick)``; yields ``run(jobs, progress)``, which may be called again.
 
     Args:
-        function: importable by name; calls ``tick()`` as it gets on.
+        function: importable by name; calls ``tick()``, or ``tick(count)``, as it gets on.
     ``run`` gives each picklable job to a process, calls ``progress(ticks)`` here now and then, and returns the results
     in the order of the jobs. It raises :class:`UserError` for one that a job raised, for an OSError that a job met, and
     for a process that was killed.
@@ -89,10 +93,13 @@ def _processes(function, count):
 
 
 def _work(connection, function):
+    # A killed parent leaves no writers behind: Linux kills them with it, wherever they are, elsewhere a thread waits.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
-    def tick():
-        connection.send(("tick", 1))
+    def tick(count=1):
+        connection.send(("tick", count))
 
     while True:
         try:
@@ -111,6 +118,5 @@ def _work(connection, function):
 
 
 def _end_with_parent():
-    """A killed parent leaves no writers behind."""
     multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
     os._exit(1)
