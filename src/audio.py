@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import soxr
 
 from src.errors import UserError
 
@@ -69,6 +70,40 @@ def read_pcm16(path, sample_rate):
         raise AudioError("beyond full scale", f"{path}: peak is {np.abs(samples).max():.3f}, beyond full scale; "
                                               "scale the mixture and its sources down together")
     return to_pcm16(samples)
+
+
+def read_span(path, start=0, frames=-1):
+    """``frames`` samples (-1: all) of a file's first channel from sample ``start`` on.
+
+    Returns:
+        tuple: (samples float32 [T] in [-1, 1], sample_rate Hz).
+    Raises:
+        AudioError: missing, unreadable, empty or shorter than that, NaN or infinite samples.
+    """
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            wanted = file.frames - start if frames < 0 else frames
+            file.seek(min(start, file.frames))
+            samples = file.read(wanted, dtype="float32", always_2d=True)[:, 0]
+            rate, riff = file.samplerate, file.format in ("WAV", "WAVEX")
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise AudioError("unreadable", f"{path}: {_reason(path, error)}") from None
+    except (MemoryError, ValueError):
+        raise AudioError("unreadable", f"{path}: corrupt or streamed: its length is not known") from None
+    if samples.size < wanted or (riff and _cut_short(path)):
+        raise AudioError("unreadable", f"{path}: truncated: it has {start + samples.size} samples, fewer than expected")
+    if samples.size == 0:
+        raise AudioError("empty", f"{path}: holds no samples")
+    if not np.isfinite(samples).all():
+        raise AudioError("NaN or infinite", f"{path}: holds NaN or infinite samples")
+    return samples, rate
+
+
+def resample(samples, rate, new_rate):
+    """Samples [T] at another rate (soxr, high quality), float32; unchanged where the rates are equal."""
+    if rate == new_rate:
+        return samples
+    return soxr.resample(np.asarray(samples, np.float32), rate, new_rate)
 
 
 def _read(path, sample_rate, whole):

@@ -59,7 +59,9 @@ class PreprocessConfig:
     out_dir: str = option("data", "output: <out_dir>/<subset>/ with MindRecord shards and manifest.json")
     sample_rate: int = option(8000, "wanted sample rate, Hz; files of another rate are skipped and named", low=1)
     mode: str = option("min", "min or max branch of the LibriMix tree", choices=("min", "max"))
-    task: str = option("sep_clean", "mixture and targets", choices=("sep_clean", "sep_noisy", "enh_single", "enh_both"))
+    task: str = option("sep_clean", "mixture and targets; speech and noise: single recordings, for dynamic mixing",
+                       choices=("sep_clean", "sep_noisy", "enh_single", "enh_both", "speech", "noise"))
+    speaker_level: int = option(1, "task speech: the speaker's folder is so many levels below the subset's", low=1)
     subsets: str = option("", "comma-separated subset folders; empty: every one the corpus has")
     train_name: str = option("", "output name for the training subset (train*, tr); empty: its own name")
     test_name: str = option("", "output name for the test subset (test, tt); empty: its own name")
@@ -72,10 +74,31 @@ class PreprocessConfig:
 
 
 @dataclass
-class TrainConfig(ModelConfig, DeviceConfig):
+class DynamicMixingConfig:
+    """Training on mixtures made as they are needed."""
+
+    dynamic_mixing: bool = option(False, "mix single voices of train_dir (preprocess.py --task speech) anew each step")
+    epoch_mixtures: int = option(0, "mixtures in an epoch; 0: as many as the speech has segments per speaker", low=0)
+    level_low: float = option(-35.0, "lowest mean level of a mixture's voices, dBFS", low=-80.0, high=0.0)
+    level_high: float = option(-15.0, "highest mean level of a mixture's voices, dBFS", low=-80.0, high=0.0)
+    level_spread: float = option(4.0, "each voice's level is so far from their mean at most, dB", low=0.0, high=40.0)
+    speed_change: float = option(0.05, "each voice plays faster or slower by up to this share; 0: never", low=0.0,
+                                 high=0.5)
+    noise_dir: str = option("", "MindRecord folder of noises to add (preprocess.py --task noise); empty: none")
+    noise_prob: float = option(1.0, "share of mixtures with noise", low=0.0, high=1.0)
+    snr_low: float = option(0.0, "lowest level of the voices together against the noise, dB", low=-60.0, high=100.0)
+    snr_high: float = option(15.0, "highest level of the voices together against the noise, dB", low=-60.0, high=100.0)
+    rir_dir: str = option("", "wavs of room impulse responses, those of a room in one folder; empty: no reverberation")
+    rir_prob: float = option(1.0, "share of mixtures with reverberation", low=0.0, high=1.0)
+    rir_target: str = option("reverberant", "target of a reverberated voice: the voice as it is heard, or its direct "
+                             "path and early reflections (50 ms)", choices=("reverberant", "early"))
+
+
+@dataclass
+class TrainConfig(ModelConfig, DeviceConfig, DynamicMixingConfig):
     """train.py: the recipe. Defaults are the original's (Libri2Mix, kernel 2, K 250)."""
 
-    train_dir: str = option("data/train-100", "MindRecord folder to train on")
+    train_dir: str = option("data/train-100", "MindRecord folder to train on; with dynamic_mixing one of task speech")
     valid_dir: str = option("data/dev", "MindRecord folder for validation each epoch; empty: none")
     save_folder: str = option("checkpoints/dprnn", "output: last.ckpt, best.ckpt, train_log.csv, config.yaml")
     segment: float = option(4.0, "training crop, seconds", above=0.0)
