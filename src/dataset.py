@@ -52,8 +52,8 @@ class Records:
 
     def read(self, order, columns):
         """Yield the named columns of rows ``order``, one row at a time, as a dict of numpy values."""
-        pipeline = self.pipeline([int(i) for i in order], list(columns))
-        yield from self.guard(pipeline.create_dict_iterator)
+        order, columns = [int(i) for i in order], list(columns)
+        yield from self.guard(lambda **how: self.pipeline(order, columns).create_dict_iterator(**how))
 
     def pipeline(self, order, columns):
         """A MindDataset of the rows ``order`` (list of int, repeats allowed), in that order."""

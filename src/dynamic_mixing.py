@@ -10,7 +10,7 @@ import mindspore.dataset as ds
 import numpy as np
 
 from src.audio import from_pcm16, resample
-from src.dataset import decode, shared
+from src.dataset import shared
 from src.errors import UserError
 from src.levels import PEAK, active_level, gain_of, level
 from src.reverberation import Rooms, reverberate
@@ -107,8 +107,8 @@ class DynamicLoader:
             block = indices[first : first + BLOCK]
             takes = [[self.voices.take(*choice, self.longest) for choice in zip(who[i], where[i])] for i in block]
             noise_takes = [self.noises.take(0, noise_where[i], self.segment) if noisy[i] else None for i in block]
-            voices = _rows(self.voices, [row for voices in takes for take in voices for row in take.rows])
-            noises = _rows(self.noises, [row for take in noise_takes if take for row in take.rows])
+            voices = self.voices.recordings([row for wanted in takes for take in wanted for row in take.rows])
+            noises = self.noises and self.noises.recordings([row for take in noise_takes if take for row in take.rows])
             for i, wanted, noise in zip(block, takes, noise_takes):
                 parts, cuts, levels = [], [], []
                 for take, rows in [(take, voices) for take in wanted] + ([(noise, noises)] if noise else []):
@@ -184,13 +184,6 @@ def check_options(config):
             raise UserError(f"--{low} {getattr(config, low)} is above --{high} {getattr(config, high)}")
     if config.num_spks == 1 and not config.noise_dir and not (config.rir_dir and config.rir_target == "early"):
         raise UserError("--dynamic_mixing with --num_spks 1 mixes one voice with nothing; give --noise_dir")
-
-
-def _rows(tapes, order):
-    """Yield (int16 [T], level dBFS) of rows; nothing for no rows."""
-    if order:
-        for row in tapes.read(order, ("length", "level", "pcm")):
-            yield decode(row["pcm"], 1, int(row["length"]))[0], float(row["level"])
 
 
 def _change(wanted, found):

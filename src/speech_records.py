@@ -61,9 +61,11 @@ def _preprocess(config):
             clean_up(target)
             check_target(target, config.overwrite)  # as it is now that nobody else can change it
             stack.callback(shutil.rmtree, partial_folder(target), ignore_errors=True)
-        run = stack.enter_context(worker_pool(write_recordings, config.num_workers))
-        for name, (folder, recordings, skipped) in sources.items():
-            manifests[name] = _build(name, folder, recordings, skipped, targets[name], run, config)
+        jobs = {name: plan(recordings, partial_folder(targets[name]), config)
+                for name, (_, recordings, _) in sources.items()}
+        run = stack.enter_context(worker_pool(write_recordings, min(config.num_workers, max(map(len, jobs.values())))))
+        for name, (folder, _, skipped) in sources.items():
+            manifests[name] = _build(name, folder, skipped, jobs[name], run, config)
         if config.strict and any(manifest.skipped for manifest in manifests.values()):
             count = sum(len(names) for manifest in manifests.values() for names in manifest.skipped.values())
             raise UserError(f"{count} skipped and --strict is set; nothing written")
@@ -96,15 +98,19 @@ def find_sources(config):
     return found
 
 
-def _build(name, folder, recordings, skipped, target, run, config):
-    """Write a subset's shards and manifest into its partial folder; returns the manifest."""
-    partial = partial_folder(target)
-    partial.mkdir()
+def plan(recordings, folder, config):
+    """The jobs of a subset: consecutive ranges of its recordings, the same for any number of workers."""
     size = min(config.shard_rows, SHARD_RECORDINGS)
-    jobs = [Job(partial / f"recordings-{n:05d}.mindrecord", recordings[start : start + size], config.sample_rate,
+    return [Job(folder / f"recordings-{n:05d}.mindrecord", recordings[start : start + size], config.sample_rate,
                 round(config.min_seconds * config.sample_rate))
             for n, start in enumerate(range(0, len(recordings), size))]
-    with Progress(len(recordings), name) as progress:
+
+
+def _build(name, folder, skipped, jobs, run, config):
+    """Write a subset's shards and manifest into its partial folder; returns the manifest."""
+    partial = jobs[0].path.parent
+    partial.mkdir()
+    with Progress(sum(len(job.recordings) for job in jobs), name) as progress:
         written = run(jobs, progress.add)
     skipped, speakers = defaultdict(list, skipped), defaultdict(list)
     for result in written:

@@ -8,8 +8,10 @@ from collections import namedtuple
 
 import numpy as np
 
-from src.dataset import Records
+from src.dataset import Records, decode
 from src.errors import UserError
+
+HELD_BYTES = 256 << 20  # a smaller corpus (4 hours at 8 kHz) is read once and kept, a larger one read as it is needed
 
 Take = namedtuple("Take", "rows offset")  # rows to read, and the first sample wanted of them together
 
@@ -38,6 +40,7 @@ class Tapes(Records):
         self.ends = [np.cumsum(lengths) for lengths in self.lengths]
         self.first_rows = np.cumsum([0] + [len(lengths) for lengths in self.lengths])
         self.samples = int(sum(ends[-1] for ends in self.ends))
+        self.held = None
 
     def __len__(self):
         """How many tapes there are."""
@@ -60,3 +63,19 @@ class Tapes(Records):
             rows.append(first + row)
             got += int(lengths[row])
         return Take(rows, offset)
+
+    def recordings(self, order):
+        """Yield (int16 [T], level dBFS) of the rows ``order`` (list of int)."""
+        if not order:
+            return
+        if 2 * self.samples > HELD_BYTES:
+            yield from self._stored(order)
+            return
+        if self.held is None:
+            self.held = list(self._stored(range(self.rows)))
+        for row in order:
+            yield self.held[row]
+
+    def _stored(self, order):
+        for row in self.read(order, ("length", "level", "pcm")):
+            yield decode(row["pcm"], 1, int(row["length"]))[0], float(row["level"])
