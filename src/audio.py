@@ -1,6 +1,7 @@
 """The one place that reads and writes audio files (through libsndfile)."""
 
 import contextlib
+import io
 import os
 import struct
 from collections import namedtuple
@@ -72,31 +73,40 @@ def read_pcm16(path, sample_rate):
     return to_pcm16(samples)
 
 
-def read_span(path, start=0, frames=-1):
-    """``frames`` samples (-1: all) of a file's first channel from sample ``start`` on.
+def read_span(path, start=0, frames=-1, sample_rate=None):
+    """At most ``frames`` samples (-1: all) of a file's first channel from sample ``start`` on.
 
+    Args:
+        sample_rate (int): the rate it must have, Hz; None accepts any.
     Returns:
         tuple: (samples float32 [T] in [-1, 1], sample_rate Hz).
     Raises:
-        AudioError: missing, unreadable, empty or shorter than that, NaN or infinite samples.
+        AudioError: missing, unreadable, truncated, nothing there, other rate, NaN or infinite samples.
     """
     try:
         with soundfile.SoundFile(str(path)) as file:
-            wanted = file.frames - start if frames < 0 else frames
+            _check_rate(path, file.samplerate, sample_rate)
+            expected = max(file.frames - start, 0)
+            expected = expected if frames < 0 else min(frames, expected)
             file.seek(min(start, file.frames))
-            samples = file.read(wanted, dtype="float32", always_2d=True)[:, 0]
+            samples = file.read(expected, dtype="float32", always_2d=True)[:, 0]
             rate, riff = file.samplerate, file.format in ("WAV", "WAVEX")
     except (soundfile.LibsndfileError, OSError) as error:
         raise AudioError("unreadable", f"{path}: {_reason(path, error)}") from None
     except (MemoryError, ValueError):
         raise AudioError("unreadable", f"{path}: corrupt or streamed: its length is not known") from None
-    if samples.size < wanted or (riff and _cut_short(path)):
-        raise AudioError("unreadable", f"{path}: truncated: it has {start + samples.size} samples, fewer than expected")
+    if samples.size < expected or (riff and _cut_short(path)):
+        raise AudioError("unreadable", f"{path}: truncated: its header promises more samples than are there")
     if samples.size == 0:
         raise AudioError("empty", f"{path}: holds no samples")
     if not np.isfinite(samples).all():
         raise AudioError("NaN or infinite", f"{path}: holds NaN or infinite samples")
     return samples, rate
+
+
+def read_first_channel(path, sample_rate, frames):
+    """At most the first ``frames`` samples of a file's first channel, float32 [T]; see :func:`read_span`."""
+    return read_span(path, 0, frames, sample_rate)[0]
 
 
 def resample(samples, rate, new_rate):
@@ -106,14 +116,17 @@ def resample(samples, rate, new_rate):
     return soxr.resample(np.asarray(samples, np.float32), rate, new_rate)
 
 
+def _check_rate(path, found, wanted):
+    if wanted is not None and found != wanted:
+        raise AudioError("other rate", f"{path}: sample rate is {found} Hz, expected {wanted} Hz; resample it first")
+
+
 def _read(path, sample_rate, whole):
     """(samples [T], rate Hz, whether they are int16): int16 if ``whole`` and the file has 16 bits, else float64."""
     try:
         with soundfile.SoundFile(str(path)) as file:
             rate, channels, frames = file.samplerate, file.channels, file.frames
-            if sample_rate is not None and rate != sample_rate:
-                raise AudioError("other rate", f"{path}: sample rate is {rate} Hz, expected {sample_rate} Hz; "
-                                               "resample it first")
+            _check_rate(path, rate, sample_rate)
             if channels != 1:
                 raise AudioError("several channels", f"{path}: has {channels} channels, expected 1; "
                                                      "pick or mix down a channel first")
@@ -155,9 +168,23 @@ def to_pcm16(samples):
     return np.clip(np.rint(np.asarray(samples, np.float64) * PCM_SCALE), -PCM_SCALE, PCM_SCALE - 1).astype(np.int16)
 
 
+def to_pcm16_as_written(samples):
+    """Float samples to int16 just as libsndfile writes them to a 16-bit wav, which is how LibriMix is defined: rounded
+    down, not to the nearest; values beyond full scale are clipped."""
+    wide = np.rint(np.asarray(samples, np.float64) * 2.0**31)  # it converts to 32 bits and drops the lower half
+    return (np.clip(wide, -(2.0**31), 2.0**31 - 1).astype(np.int64) >> 16).astype(np.int16)
+
+
 def from_pcm16(pcm):
     """int16 samples as float32 in [-1, 1)."""
     return pcm.astype(np.float32) / PCM_SCALE
+
+
+def wav_bytes(pcm, sample_rate):
+    """int16 samples [T] as the contents of a 16-bit wav."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, pcm, sample_rate, subtype="PCM_16", format="WAV")
+    return buffer.getvalue()
 
 
 def write_wav(path, samples, sample_rate):

@@ -53,9 +53,12 @@ class DeviceConfig:
 
 @dataclass
 class PreprocessConfig:
-    """preprocess.py: a LibriMix tree (or tr/cv/tt + mix/s1/s2) to MindRecord folders."""
+    """preprocess.py: a LibriMix tree (or tr/cv/tt + mix/s1/s2), or LibriSpeech and LibriMix metadata, to MindRecord."""
 
     in_dir: str = option("", "corpus: Libri2Mix/Libri3Mix, one of its wav8k|wav16k/min|max, or a tr/cv/tt tree")
+    librispeech_dir: str = option("", "instead of in_dir: LibriSpeech as downloaded, or the folder that holds it")
+    metadata: str = option("", "with librispeech_dir: LibriMix metadata CSVs, comma-separated, or a folder of them")
+    wham_dir: str = option("", "WHAM's noises (tr cv tt), or the folder above; only mixtures with noise need them")
     out_dir: str = option("data", "output: <out_dir>/<subset>/ with MindRecord shards and manifest.json")
     sample_rate: int = option(8000, "wanted sample rate, Hz; files of another rate are skipped and named", low=1)
     mode: str = option("min", "min or max branch of the LibriMix tree", choices=("min", "max"))
@@ -71,6 +74,12 @@ class PreprocessConfig:
     min_seconds: float = option(0.0, "skip (and report) mixtures shorter than this, seconds", low=0.0)
     overwrite: bool = option(False, "replace the records an output folder holds, once the new ones are complete")
     strict: bool = option(False, "fail, and write nothing, if anything had to be skipped")
+    skip_bad: bool = option(False, "metadata: leave out (and report) mixtures whose files are missing or bad")
+    write_wav: str = option("", "metadata: also write LibriMix's wav tree below this folder; --out_dir '' for it alone")
+    wav_types: str = option("", "of write_wav: mix_clean,mix_both,mix_single; empty: all if there is wham_dir, else "
+                                "mix_clean")
+    dry_run: bool = option(False, "print counts, hours, sizes and missing files, and write nothing")
+    verify: str = option("", "read all records of this folder again and compare them with their manifest, only that")
 
 
 @dataclass

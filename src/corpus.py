@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from src.audio import AUDIO_SUFFIXES, AudioError, read_pcm16
+from src.audio import AUDIO_SUFFIXES, AudioError, probe, read_pcm16
 from src.errors import UserError
+from src.subset import Loaded, Skip, Subset, stamp
 
 Tree = namedtuple("Tree", "mixture_dir source_dirs")
 Mixture = namedtuple("Mixture", "id mixture_path source_paths")
@@ -23,14 +24,7 @@ MIXTURE_DIRS = {"sep_clean": ("mix_clean", "mix"), "sep_noisy": ("mix_both", "mi
 # enhancement has one target
 ENHANCEMENT_TARGET = {"enh_single": "s1", "enh_both": "mix_clean"}
 CORPORA = ("Libri2Mix", "Libri3Mix")
-
-
-class Skip(Exception):
-    """This mixture cannot be used. ``reason`` is the category it is counted under."""
-
-    def __init__(self, reason, detail):
-        super().__init__(detail)
-        self.reason = reason
+PATH_PARTS = 4  # of a subset's path, kept in its manifest: Libri2Mix/wav8k/min/dev
 
 
 def find_subsets(config):
@@ -191,3 +185,39 @@ def load(mixture, sample_rate, min_samples=0):
     if lengths[0] < min_samples:
         raise Skip("too short", f"{mixture.id} ({lengths[0]} samples)")
     return signals[0], np.stack(signals[1:])
+
+
+def describe(name, tree, mixtures, skipped, config):
+    """The :class:`src.subset.Subset` of what :func:`pair` found."""
+    samples, stamps = [], []
+    for mixture in mixtures:
+        paths = (mixture.mixture_path, *mixture.source_paths)
+        try:
+            samples.append(probe(mixture.mixture_path).frames)
+        except AudioError:
+            samples.append(0)  # load() will say what is wrong with it
+        stamps.append([stamp(path) for path in paths])
+    names = [path.name for path in tree.source_dirs]
+    place = tree.mixture_dir.parent
+    corpus = "/".join(place.resolve().parts[-PATH_PARTS:])
+    print(f"{name}: {len(mixtures)} mixtures with {len(names)} sources in {place}", flush=True)
+    return Subset(name, mixtures, samples, stamps, TreeRecipe(config, names), corpus, tree.mixture_dir.name, names,
+                  str(place), skipped)
+
+
+class TreeRecipe:
+    """Loads a :class:`Mixture`; see :mod:`src.subset`."""
+
+    def __init__(self, config, targets):
+        self.sample_rate = config.sample_rate
+        self.min_samples = round(config.min_seconds * config.sample_rate)
+        self.options = {"task": config.task, "sample_rate": self.sample_rate, "min_samples": self.min_samples,
+                        "targets": targets}
+
+    def load(self, mixture):
+        """Raises Skip as :func:`load`."""
+        return Loaded(mixture.id, *load(mixture, self.sample_rate, self.min_samples))
+
+    def accepts(self, skipped):
+        """What a tree lacks is left out and named."""
+        return True

@@ -102,7 +102,7 @@ def write_shard(path, rows, page=PAGE_BYTES, schema=SCHEMA):
         raise UserError(f"{path}: cannot write records: {_reason(path, error)}") from None
     # MindRecord drops rows it does not like without a word
     kept = found = 0
-    for item in _stored(path, schema):
+    for item in stored_rows(path):
         kept, found = kept + 1, _checksum(item, found)
     if (kept, found) != (count, checksum):
         raise UserError(f"{path}: {count} rows were written, {kept} read back{'' if kept != count else ', changed'}; "
@@ -119,25 +119,35 @@ def read_rows(files):
         UserError: a shard cannot be read.
     """
     for path in files:
-        for item in _stored(path):
+        for item in stored_rows(path):
             length = int(item["length"])
             yield {"id": item["id"], "index": int(item["index"]), "length": length,
                    "sample_rate": int(item["sample_rate"]), "mixture": np.frombuffer(item["mixture"], "<i2"),
                    "sources": np.frombuffer(item["sources"], "<i2").reshape(-1, length)}
 
 
-def _stored(path, schema=SCHEMA):
-    """Yield the rows of one shard in the form they were written."""
-    from mindspore.dataset import MindDataset
+def stored_rows(path, chosen=None):
+    """Yield the rows of one shard in the form they were written; ``chosen``: only these places in the shard.
+
+    Raises:
+        UserError: the shard cannot be read.
+    """
+    from mindspore.dataset import MindDataset, SubsetSampler
 
     try:
-        data = MindDataset([str(path)], shuffle=False, num_parallel_workers=1)
+        order = dict(shuffle=False) if chosen is None else dict(sampler=SubsetSampler(list(chosen)))
+        data = MindDataset([str(path)], num_parallel_workers=1, **order)
         for item in data.create_dict_iterator(num_epochs=1, output_numpy=True):
             # tobytes: indexing an |S array would strip zeros from the end
-            yield {name: value.tobytes() if schema[name]["type"] == "bytes" else value.item()
+            yield {name: value.tobytes() if value.dtype.kind == "S" else value.item()
                    for name, value in item.items()}
     except (RuntimeError, ValueError) as error:
         raise UserError(f"{path}: cannot read records: {_reason(path, error)}") from None
+
+
+def row_checksum(item):
+    """CRC-32 of a row in the form it is written: all its columns."""
+    return _checksum(item, 0)
 
 
 def _checksum(item, before):

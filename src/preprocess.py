@@ -1,41 +1,29 @@
-"""A corpus on disk to record folders: refuse first, write shards in parallel, put the manifest last."""
+"""A corpus to record folders: refuse first, write shards in parallel, put the manifest last."""
 
-import hashlib
-import os
 import re
 import shutil
-import sys
-import time
-from collections import defaultdict, namedtuple
+from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
 
-from tqdm import tqdm
-
-from src.audio import probe
-from src.corpus import Skip, find_subsets, load, pair
+from src.corpus import describe, find_subsets, pair
 from src.errors import UserError
-from src.manifest import Manifest, write_manifest
-from src.mindrecord import MAX_PAGE_BYTES, page_bytes, row, row_bytes, write_shard
-from src.record_folder import check_target, clean_up, locked, partial_folder, swap_in
+from src.librimix_corpus import complain, metadata_subsets
+from src.manifest import Manifest
+from src.shards import shard_entry, write_all, write_job
+from src.target import Target
 from src.workers import worker_pool
 
 SHOWN = 5  # names printed for each reason; the manifest has all
-MIN_SHARDS = 16  # so many workers have something to do in a corpus of this many ...
-SMALL_SHARD_ROWS = 100  # ... times this many mixtures
-PATH_PARTS = 4  # of a subset's path, kept in its manifest: Libri2Mix/wav8k/min/dev
-
-Subset = namedtuple("Subset", "name tree target mixtures skipped")
-# first: number of the first row in its subset; rate in Hz
-Job = namedtuple("Job", "path mixtures first sample_rate min_samples")
-Written = namedtuple("Written", "lengths skipped bytes db_bytes sha256")
 
 
 def preprocess(config):
-    """Do preprocess.py's job; see :class:`src.config.PreprocessConfig`. Returns {subset: Manifest}.
+    """Do preprocess.py's job; see :class:`src.config.PreprocessConfig`.
 
+    Returns:
+        dict: {subset: Manifest} of the record folders that were written.
     Raises:
-        UserError: nothing usable, an output that must not be replaced, a disk that refuses.
+        UserError: nothing usable, an output that must not be replaced, files missing, a disk that refuses.
     """
     try:
         return _preprocess(config)
@@ -46,40 +34,68 @@ def preprocess(config):
 
 
 def _preprocess(config):
-    trees = find_subsets(config)
-    targets = {name: Path(config.out_dir) / new for name, new in output_names(trees, config).items()}
-    for target in targets.values():  # every refusal comes before any work
-        check_target(target, config.overwrite)
-    subsets = []
-    for name, tree in trees.items():
-        mixtures, skipped = pair(tree)
-        print(f"{name}: {len(mixtures)} mixtures with {len(tree.source_dirs)} sources in {tree.mixture_dir.parent}",
-              flush=True)
-        if not mixtures:
-            report(name, [], skipped, config)
-            raise UserError(f"{name}: not one mixture with its sources in {tree.mixture_dir.parent}; nothing written")
-        subsets.append(Subset(name, tree, targets[name], mixtures, skipped))
-    Path(config.out_dir).mkdir(parents=True, exist_ok=True)
+    _check_options(config)
+    targets = [Target(subset, records, config) for subset, records in _find(config)]
+    if config.dry_run:
+        for target in targets:
+            foresee(target, config)
+    if not config.skip_bad:
+        complain([target.subset for target in targets])
+    if config.dry_run:
+        return {}
+    for target in targets:
+        if not target.subset.items:
+            report(target.subset.name, [], target.subset.skipped, config)
+            raise UserError(f"{target.subset.name}: not one mixture with its sources in {target.subset.place}; nothing "
+                            "written")
+    manifests = {}
     with ExitStack() as stack:
-        for subset in subsets:
-            stack.enter_context(locked(subset.target))
-            clean_up(subset.target)
-            check_target(subset.target, config.overwrite)  # as it is now that nobody else can change it
-            stack.callback(shutil.rmtree, partial_folder(subset.target), ignore_errors=True)
-        jobs = {subset.name: plan(subset, partial_folder(subset.target), config) for subset in subsets}
-        run = stack.enter_context(worker_pool(write_job, min(config.num_workers, max(map(len, jobs.values())))))
-        manifests = {}
-        for subset in subsets:
-            manifests[subset.name] = build(subset, jobs[subset.name], run, config)
+        targets = _begin(targets, config, stack)
+        if targets:
+            most = max(len(target.jobs) for target in targets)
+            run = stack.enter_context(worker_pool(write_job, min(config.num_workers, most)))
+        built = []
+        for target in targets:
+            built.append((target, *build(target, run, config)))
+            manifests[target.subset.name] = built[-1][-1]
             if not config.strict:
-                finish(subset)
+                target.finish(*built.pop()[1:])
         if config.strict:
-            count = sum(len(names) for manifest in manifests.values() for names in manifest.skipped.values())
+            count = sum(len(names) for *_, manifest in built for names in manifest.skipped.values())
             if count:
+                for target in targets:
+                    target.discard = True
                 raise UserError(f"{count} skipped and --strict is set; nothing written")
-            for subset in subsets:
-                finish(subset)
+            for target, written, manifest in built:
+                target.finish(written, manifest)
     return manifests
+
+
+def _check_options(config):
+    if config.in_dir and (config.metadata or config.librispeech_dir):
+        raise UserError("--in_dir is a corpus of mixtures, --librispeech_dir and --metadata make mixtures: give one of "
+                        "them")
+    if config.write_wav and not config.metadata:
+        raise UserError("--write_wav writes what --metadata makes; the mixtures of --in_dir are files already")
+    if not config.out_dir and not config.write_wav:
+        raise UserError("--out_dir is empty: give a folder for the records, or --write_wav for wavs alone")
+    if config.strict and config.skip_bad:
+        raise UserError("--strict and --skip_bad say opposite things: give one of them")
+
+
+def _find(config):
+    """(Subset, path of its record folder or None) of all that is to be made; every refusal that needs no file to be
+    opened comes before they are."""
+    if not config.metadata:
+        trees = find_subsets(config)
+        names = output_names(trees, config)
+        for name in names.values():
+            Target.check_foreign(Path(config.out_dir) / name)
+        return [(describe(name, tree, *pair(tree), config), Path(config.out_dir) / names[name])
+                for name, tree in trees.items()]
+    subsets = metadata_subsets(config)
+    names = output_names([subset.name for subset in subsets], config)
+    return [(subset, Path(config.out_dir) / names[subset.name] if config.out_dir else None) for subset in subsets]
 
 
 def output_names(names, config):
@@ -101,140 +117,101 @@ def output_names(names, config):
     return new_names
 
 
-def finish(subset):
-    """Give a built folder its final name."""
-    swap_in(partial_folder(subset.target), subset.target)
-    print(f"{subset.name}: finished, {subset.target}", flush=True)
+def foresee(target, config):
+    """Print what a subset would come to."""
+    subset = target.subset
+    hours = sum(subset.samples) / config.sample_rate / 3600
+    sizes = "".join(f", {size / 1e9:.3g} GB in {folder}" for folder, size in target.bytes_wanted().items())
+    print(f"{subset.name}: {len(subset.items)} mixtures, {hours:.2f} h at {config.sample_rate} Hz{sizes}", flush=True)
+    for reason, texts in sorted(subset.faults.items()):
+        print(f"{subset.name}: {len(texts)} of {subset.files} files, {reason}: {_some(texts)}", flush=True)
+    left_out(subset.name, subset.skipped)
 
 
-def build(subset, jobs, run, config):
-    """Write a subset's shards and manifest into its partial folder; returns the manifest."""
-    partial = partial_folder(subset.target)
-    partial.mkdir()
-    written = write_shards(jobs, run, subset.name)
-    # Rows are numbered without gaps: what comes after a skip is written again with its right numbers.
-    again = {}
-    first = 0
-    for n, result in enumerate(written):
-        if jobs[n].first != first and result.lengths:
-            again[n] = jobs[n]._replace(first=first)
-        first += len(result.lengths)
-    if again:
-        label = f"{subset.name}, numbering the rows after a skip"
-        for n, result in zip(again, write_shards(list(again.values()), run, label)):
-            if result.lengths != written[n].lengths:
-                raise UserError(f"{subset.tree.mixture_dir.parent}: changed while it was read; run again")
-            written[n] = result
+def _begin(targets, config, stack):
+    """Refuse, lock and clear; returns the targets that are not finished yet."""
+    targets = [target for target in targets if config.overwrite or not _says_finished(target)]
+    for target in targets:
+        target.check()
+    check_space(targets)
+    wanted = []
+    for target in targets:
+        stack.enter_context(target.held())
+        # as it is now that nobody else can change it
+        if not config.overwrite and _says_finished(target):
+            continue
+        target.check()
+        noted = target.prepare()
+        if noted:
+            print(f"{target.subset.name}: {noted} of {len(target.jobs)} shards are there from an unfinished run",
+                  flush=True)
+        wanted.append(target)
+    return wanted
+
+
+def _says_finished(target):
+    if target.is_finished():
+        print(f"{target.subset.name}: already finished, {target.main} was made of these files with these options",
+              flush=True)
+        return True
+    return False
+
+
+def check_space(targets):
+    """Refuse if the disks have less room than is needed.
+
+    Raises:
+        UserError: which folder, how much is needed and there.
+    """
+    needed, places = defaultdict(int), defaultdict(list)
+    for target in targets:
+        for folder, size in target.bytes_wanted(target.noted()).items():
+            while not folder.exists():
+                folder = folder.parent
+            disk = folder.stat().st_dev
+            needed[disk] += size
+            places[disk].append(folder)
+    for disk, size in needed.items():
+        free = shutil.disk_usage(places[disk][0]).free
+        if size > free:
+            raise UserError(f"{places[disk][0]}: about {size / 1e9:.3g} GB are needed, {free / 1e9:.3g} GB are free; "
+                            "make room, choose another disk, or fewer --subsets")
+
+
+def build(target, run, config):
+    """Write a subset's shards; returns (list of Written, Manifest)."""
+    subset = target.subset
+    written = write_all(target.jobs, run, subset.name)
     lengths = [length for result in written for length in result.lengths]
-    skipped = defaultdict(list, subset.skipped)
+    skipped = defaultdict(list, {reason: list(names) for reason, names in subset.skipped.items()})
     for result in written:
         for reason, names in result.skipped.items():
             skipped[reason] += names
     report(subset.name, lengths, skipped, config, sum(bool(result.lengths) for result in written))
     if not lengths:
+        target.discard = True
         raise UserError(f"{subset.name}: not one usable mixture; nothing written")
-    tree = subset.tree
-    manifest = Manifest(
-        subset=subset.name, corpus="/".join(tree.mixture_dir.parent.resolve().parts[-PATH_PARTS:]),
-        mixture=tree.mixture_dir.name, targets=[path.name for path in tree.source_dirs], task=config.task,
-        num_spks=len(tree.source_dirs), sample_rate=config.sample_rate, rows=len(lengths),
+    return written, Manifest(
+        subset=subset.name, corpus=subset.corpus, mixture=subset.mixture, targets=subset.targets, task=config.task,
+        num_spks=len(subset.targets), sample_rate=config.sample_rate, rows=len(lengths),
         hours=sum(lengths) / config.sample_rate / 3600, min_length=min(lengths), max_length=max(lengths),
-        shards=[{"file": job.path.name, "rows": len(result.lengths), "bytes": result.bytes,
-                 "db_bytes": result.db_bytes, "sha256": result.sha256}
-                for job, result in zip(jobs, written) if result.lengths],
-        skipped={reason: names for reason, names in sorted(skipped.items())})
-    write_manifest(partial, manifest)
-    return manifest
-
-
-def plan(subset, folder, config):
-    """The jobs of a subset: consecutive ranges of its mixtures, the same for any number of workers."""
-    mixtures = subset.mixtures
-    rows = min(config.shard_rows, max(SMALL_SHARD_ROWS, -(-len(mixtures) // MIN_SHARDS)))
-    stem = re.sub(r"[^\w.+-]", "_", subset.target.name)  # MindRecord accepts few signs in a file name
-    return [Job(folder / f"{stem}-{n:05d}.mindrecord", mixtures[start : start + rows], start, config.sample_rate,
-                round(config.min_seconds * config.sample_rate))
-            for n, start in enumerate(range(0, len(mixtures), rows))]
-
-
-def write_shards(jobs, run, label):
-    """Have :func:`write_job` done for every job in worker processes, with progress."""
-    with Progress(sum(len(job.mixtures) for job in jobs), label) as progress:
-        return run(jobs, progress.add)
-
-
-def write_job(job, tick):
-    """Write one shard (in a worker process); ``tick()`` once for each mixture."""
-    lengths, skipped = [], defaultdict(list)
-
-    def rows():
-        for mixture in job.mixtures:
-            tick()
-            try:
-                signal, sources = load(mixture, job.sample_rate, job.min_samples)
-                if row_bytes(len(signal), len(sources)) > page:
-                    raise Skip("too long", f"{mixture.id} ({len(signal)} samples; {MAX_PAGE_BYTES >> 20} MB fit)")
-            except Skip as skip:
-                skipped[skip.reason].append(str(skip))
-                continue
-            yield row(mixture.id, job.first + len(lengths), job.sample_rate, signal, sources)
-            lengths.append(len(signal))
-
-    page = page_bytes([_expected_bytes(mixture) for mixture in job.mixtures])
-    if not write_shard(job.path, rows(), page):
-        return Written([], dict(skipped), 0, 0, "")
-    sizes = [os.stat(name).st_size for name in (job.path, f"{job.path}.db")]
-    return Written(lengths, dict(skipped), *sizes, _sha256(job.path))
-
-
-def _expected_bytes(mixture):
-    try:
-        return row_bytes(probe(mixture.mixture_path).frames, len(mixture.source_paths))
-    except UserError:
-        return 0  # load() will say what is wrong with it
-
-
-def _sha256(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-class Progress:
-    """A tqdm bar on a terminal, else a line every 10 % (no more than one a second) or 30 seconds."""
-
-    def __init__(self, total, label):
-        self.total, self.label, self.done = total, label, 0
-        self.bar = tqdm(total=total, desc=label, unit="mix") if sys.stderr.isatty() else None
-        self.began = self.said_at = time.monotonic()
-        self.said = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.bar is not None:
-            self.bar.close()
-
-    def add(self, count):
-        self.done += count
-        if self.bar is not None:
-            self.bar.update(count)
-            return
-        now = time.monotonic()
-        silent = now - self.said_at
-        if (10 * (self.done - self.said) >= self.total and silent >= 1) or silent >= 30:
-            self.said, self.said_at = self.done, now
-            rate = self.done / max(now - self.began, 1e-3)
-            print(f"{self.label}: {self.done} of {self.total} mixtures, {rate:.0f} a second", flush=True)
+        shards=[shard_entry(job, result) for job, result in zip(target.jobs, written)
+                if result.lengths] if target.records else [],
+        skipped={reason: names for reason, names in sorted(skipped.items())}, request=target.request)
 
 
 def report(name, lengths, skipped, config, shards=0):
     """Print what became of a subset."""
     hours = sum(lengths) / config.sample_rate / 3600
     print(f"{name}: {len(lengths)} rows, {hours:.3f} h, {shards} shards", flush=True)
+    left_out(name, skipped)
+
+
+def left_out(name, skipped):
+    """Print what is left out of a subset, and why."""
     for reason, names in sorted(skipped.items()):
-        more = f", ... and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        print(f"{name}: skipped {len(names)}, {reason}: {'; '.join(names[:SHOWN])}{more}", flush=True)
+        print(f"{name}: skipped {len(names)}, {reason}: {_some(names)}", flush=True)
+
+
+def _some(names):
+    return "; ".join(names[:SHOWN]) + (f", ... and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

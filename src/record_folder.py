@@ -64,18 +64,16 @@ def locked(target):
 
 
 def clean_up(target):
-    """Remove what killed runs left beside ``target`` (under its lock), an old folder put back if it was all there is.
-    """
+    """Put an old folder back if a kill between two renames left nothing else of ``target`` (under its lock)."""
     old = _old(target)
     if old.exists() and not target.exists():
         os.rename(old, target)
-    for stale in (old, *target.parent.glob(f".{_escape(target.name)}.partial-*")):
-        shutil.rmtree(stale, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def partial_folder(target):
-    """Where a new ``target`` is built: beside it, hidden."""
-    return target.with_name(f".{target.name}.partial-{os.getpid()}")
+    """Where a new ``target`` is built: beside it, hidden. It outlives a run that is ended, for the next one."""
+    return target.with_name(f".{target.name}.partial")
 
 
 def swap_in(partial, target):
@@ -94,7 +92,3 @@ def swap_in(partial, target):
 
 def _old(target):
     return Path(target).with_name(f".{target.name}.old")
-
-
-def _escape(name):
-    return re.sub(r"([*?[])", r"[\1]", name)

@@ -14,14 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from src.audio import AudioError, probe, read_span, resample, to_pcm16
-from src.corpus import find_subsets
+from src.corpus import PATH_PARTS, find_subsets
 from src.errors import UserError
 from src.levels import active_level, protect
 from src.manifest import Manifest, write_manifest
-from src.mindrecord import RECORDING_SCHEMA, page_bytes, recording_row, row_bytes, write_shard
-from src.preprocess import PATH_PARTS, Progress, _sha256, output_names, report
+from src.mindrecord import RECORDING_SCHEMA, page_bytes, recording_row, row_bytes, row_checksum, write_shard
+from src.preprocess import left_out, output_names
+from src.progress import Progress
 from src.record_folder import check_target, clean_up, locked, partial_folder, swap_in
 from src.recordings import find_recordings, holds_mixtures, recordings_of_mixtures, subset_folders
+from src.shards import sha256
 from src.workers import worker_pool
 
 PIECE_SECONDS = 20  # longest row
@@ -30,8 +32,8 @@ SHARD_RECORDINGS = 500
 SILENT_DBFS = -80.0  # a piece below this holds no voice
 
 Job = namedtuple("Job", "path recordings sample_rate min_samples")
-# lengths: {speaker: samples of each row}
-Written = namedtuple("Written", "lengths skipped bytes db_bytes sha256")
+# lengths: {speaker: samples of each row}; entry: of the shard in the manifest, None without a row
+Written = namedtuple("Written", "lengths skipped entry")
 
 
 def preprocess_recordings(config):
@@ -50,6 +52,8 @@ def preprocess_recordings(config):
 
 def _preprocess(config):
     sources = find_sources(config)
+    if config.dry_run:
+        return _foresee(sources)
     targets = {name: Path(config.out_dir) / new for name, new in output_names(sources, config).items()}
     for target in targets.values():  # every refusal comes before any work
         check_target(target, config.overwrite)
@@ -73,6 +77,21 @@ def _preprocess(config):
             swap_in(partial_folder(target), target)
             print(f"{name}: finished, {target}", flush=True)
     return manifests
+
+
+def _foresee(sources):
+    """Print what there would be to write, as far as headers tell."""
+    for name, (_, recordings, skipped) in sources.items():
+        seconds, bad = 0.0, defaultdict(list, skipped)
+        for recording in recordings:
+            try:
+                info = probe(recording.path)
+                seconds += info.frames / info.sample_rate
+            except AudioError as error:
+                bad[error.reason].append(recording.id)
+        print(f"{name}: {seconds / 3600:.3f} h, nothing written (--dry_run)", flush=True)
+        left_out(name, bad)
+    return {}
 
 
 def find_sources(config):
@@ -109,8 +128,9 @@ def plan(recordings, folder, config):
 def _build(name, folder, skipped, jobs, run, config):
     """Write a subset's shards and manifest into its partial folder; returns the manifest."""
     partial = jobs[0].path.parent
+    shutil.rmtree(partial, ignore_errors=True)  # of a killed run
     partial.mkdir()
-    with Progress(sum(len(job.recordings) for job in jobs), name) as progress:
+    with Progress(sum(len(job.recordings) for job in jobs), name, "recordings") as progress:
         written = run(jobs, progress.add)
     skipped, speakers = defaultdict(list, skipped), defaultdict(list)
     for result in written:
@@ -119,16 +139,16 @@ def _build(name, folder, skipped, jobs, run, config):
         for speaker, values in result.lengths.items():
             speakers[speaker] += values
     lengths = [length for values in speakers.values() for length in values]
-    report(name, lengths, skipped, config, sum(bool(result.lengths) for result in written))
+    hours = sum(lengths) / config.sample_rate / 3600
+    print(f"{name}: {len(lengths)} rows, {hours:.3f} h", flush=True)
+    left_out(name, skipped)
     if not lengths:
         raise UserError(f"{name}: not one usable recording; nothing written")
     manifest = Manifest(
         subset=name, corpus="/".join(Path(folder).resolve().parts[-PATH_PARTS:]), mixture="", targets=[],
         task=config.task, num_spks=1, sample_rate=config.sample_rate, rows=len(lengths),
-        hours=sum(lengths) / config.sample_rate / 3600, min_length=min(lengths), max_length=max(lengths),
-        shards=[{"file": job.path.name, "rows": sum(map(len, result.lengths.values())), "bytes": result.bytes,
-                 "db_bytes": result.db_bytes, "sha256": result.sha256}
-                for job, result in zip(jobs, written) if result.lengths],
+        hours=hours, min_length=min(lengths), max_length=max(lengths),
+        shards=[result.entry for result in written if result.entry],
         skipped={reason: names for reason, names in sorted(skipped.items())}, speakers=dict(speakers))
     write_manifest(partial, manifest)
     return manifest
@@ -136,7 +156,7 @@ def _build(name, folder, skipped, jobs, run, config):
 
 def write_recordings(job, tick):
     """Write one shard (in a worker process); ``tick()`` once for each recording."""
-    lengths, skipped = defaultdict(list), defaultdict(list)
+    lengths, skipped, crc32 = defaultdict(list), defaultdict(list), []
 
     def rows():
         for recording in job.recordings:
@@ -148,18 +168,23 @@ def write_recordings(job, tick):
                         reason = "silent" if level < SILENT_DBFS else "too short"
                         skipped[reason].append(f"{recording.id}#{n} ({len(piece) / job.sample_rate:.1f} s)")
                         continue
-                    yield recording_row(f"{recording.id}#{n}", recording.speaker, job.sample_rate, level,
+                    row = recording_row(f"{recording.id}#{n}", recording.speaker, job.sample_rate, level,
                                         to_pcm16(piece))
                     lengths[recording.speaker].append(len(piece))
+                    crc32.append(f"{row_checksum(row):08x}")
+                    yield row
             except AudioError as error:
                 skipped[error.reason].append(f"{recording.id} ({str(error).split(': ', 1)[-1]})")
 
     longest = row_bytes(PIECE_SECONDS * job.sample_rate + 2, 0)
     page = page_bytes([min(longest, _expected_bytes(r, job.sample_rate)) for r in job.recordings] + [longest])
     if not write_shard(job.path, rows(), page, RECORDING_SCHEMA):
-        return Written({}, dict(skipped), 0, 0, "")
-    sizes = [os.stat(name).st_size for name in (job.path, f"{job.path}.db")]
-    return Written(dict(lengths), dict(skipped), *sizes, _sha256(job.path))
+        return Written({}, dict(skipped), None)
+    index = f"{job.path}.db"
+    return Written(dict(lengths), dict(skipped), {
+        "file": job.path.name, "rows": len(crc32), "bytes": os.stat(job.path).st_size,
+        "db_bytes": os.stat(index).st_size, "sha256": sha256(job.path), "db_sha256": sha256(index),
+        "crc32": "".join(crc32)})
 
 
 def pieces(path, sample_rate):

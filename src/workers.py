@@ -17,7 +17,7 @@ def worker_pool(function, count):
     """``count`` processes for ``function(job, tick)``; yields ``run(jobs, progress)``, which may be called again.
 
     Args:
-        function: importable by name; calls ``tick()`` as it gets on.
+        function: importable by name; calls ``tick()``, or ``tick(count)``, as it gets on.
     ``run`` gives each picklable job to a process, calls ``progress(ticks)`` here now and then, and returns the results
     in the order of the jobs. It raises :class:`UserError` for one that a job raised, for an OSError that a job met, and
     for a process that was killed.
@@ -91,8 +91,8 @@ def _processes(function, count):
 def _work(connection, function):
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
-    def tick():
-        connection.send(("tick", 1))
+    def tick(count=1):
+        connection.send(("tick", count))
 
     while True:
         try:

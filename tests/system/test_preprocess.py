@@ -186,7 +186,8 @@ def test_refused_without_overwrite_and_replaced_with_it(tmp_path, small):
     target = tmp_path / "data" / "train"
     succeed(folder, target.parent)
     before = {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in target.iterdir()}
-    assert "already holds records; --overwrite" in fail(folder, target.parent)
+    assert "already finished" in succeed(folder, target.parent)  # the same again: nothing to do
+    assert "already holds records; --overwrite" in fail(folder, target.parent, "--min_seconds", 0.01)
     # a replacement that fails leaves the old records
     assert "not one usable" in fail(folder, target.parent, "--overwrite", "--min_seconds", 99)
     assert {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in target.iterdir()} == before
@@ -290,10 +291,10 @@ def start(*args):
                             start_new_session=True)
 
 
-def wait_for_shard(process, out_dir):
+def wait_for_shard(process, out_dir, pattern="records/*.mindrecord"):
     """Return when a first shard is being written."""
     deadline = time.monotonic() + 60
-    while not list(Path(out_dir).glob(".train.partial-*/*.mindrecord")):
+    while not list(Path(out_dir).glob(f".train.partial/{pattern}")):
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()
         time.sleep(0.01)
 
@@ -319,16 +320,20 @@ def ended(pids, seconds=10):
     return True
 
 
-def test_ctrl_c_cleans_up(tmp_path, small):
-    folder, _ = small
+def test_ctrl_c_keeps_what_is_whole(tmp_path, small):
+    folder, ids = small
     process = start(folder, tmp_path, "--shard_rows", 2)
-    wait_for_shard(process, tmp_path)
+    wait_for_shard(process, tmp_path, "notes/*.json")
     workers = children(process.pid)
     os.killpg(process.pid, signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=30)
     assert (process.returncode, stderr) == (130, "interrupted\n")
     assert workers and ended(workers)
-    assert list(tmp_path.iterdir()) == []
+    assert "of 20 shards are kept, the same command goes on" in stdout
+    assert leftovers(tmp_path) == [".train.partial"]
+    assert "of 20 shards are there from an unfinished run" in succeed(folder, tmp_path, "--shard_rows", 2)
+    assert_equals_disk(tmp_path / "train", folder, ids)
+    assert leftovers(tmp_path) == []
 
 
 def test_kill_9_at_any_moment(tmp_path, small):
@@ -366,8 +371,7 @@ def test_a_kill_between_the_two_renames_loses_nothing(tmp_path, small):
     folder, ids = small
     succeed(folder, tmp_path)
     os.rename(tmp_path / "train", tmp_path / ".train.old")
-    (tmp_path / ".train.partial-1").mkdir()
-    assert "already holds records" in fail(folder, tmp_path)
+    assert "already holds records" in fail(folder, tmp_path, "--min_seconds", 0.01)
     assert_equals_disk(tmp_path / "train", folder, ids)
     assert leftovers(tmp_path) == []
 
@@ -380,7 +384,7 @@ def test_a_killed_worker_is_an_error_not_a_hang(tmp_path, small):
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "writer process ended with status -9" in stderr and stderr.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "train").exists()
 
 
 def test_progress_without_a_terminal_is_plain_lines(tmp_path, small):

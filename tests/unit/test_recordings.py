@@ -12,6 +12,7 @@ from src.mindrecord import RECORDING_SCHEMA
 from src.recordings import find_recordings, holds_mixtures, recordings_of_mixtures, subset_folders
 from src.speech_records import PIECE_SECONDS, pieces, preprocess_recordings
 from src.tape import Tapes
+from src.verify import verify
 from tests.corpus_trees import write_audio
 from tests.synth import ROOT, write_subset
 from tests.voices import tone, write_noises, write_voices
@@ -80,6 +81,7 @@ def test_rows_are_the_recordings(tmp_path):
     assert manifest.rows == 15 and len(manifest.shards) == 4 and not manifest.skipped
     assert speech(root, tmp_path / "two", num_workers=2, shard_rows=4)["voices"] == manifest
     assert json.loads((tmp_path / "data" / "voices" / "manifest.json").read_text())["task"] == "speech"
+    assert verify(tmp_path / "data") == 0
     tapes = Tapes(tmp_path / "data" / "voices", 8000, 5)
     rows = list(tapes.read(range(15), list(RECORDING_SCHEMA)))
     assert [str(row["speaker"]) for row in rows] == [name for name in manifest.speakers for _ in range(3)]

@@ -1,0 +1,260 @@
+"""LibriMix from where it comes from: metadata CSVs, LibriSpeech as downloaded, and WHAM's noises where they matter.
+
+What cannot be used is named under one of these reasons: missing file, unreadable, empty, other rate, several channels,
+noise too short, NaN or infinite; with --skip_bad its mixtures are left out, else it is an error.
+"""
+
+import os
+from collections import defaultdict, namedtuple
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from src.audio import AudioError, probe, to_pcm16_as_written
+from src.corpus import ENHANCEMENT_TARGET, MIXTURE_DIRS
+from src.errors import UserError
+from src.librimix import FADE, MIXTURES, RATE, mix, noise_frames, read_metadata, read_row, render, unperturbed
+from src.progress import Progress
+from src.subset import Loaded, Skip, Subset, stamp
+from src.wav_tree import WavTree
+
+SHOWN = 5  # files named in an error
+LOOKERS = 8  # threads that look at files: a network disk answers slowly, but many at once
+ASKED_FOR = ("too short", "too long")  # reasons that leave a mixture out without --skip_bad
+
+# frames: at 16 kHz, 0 for one that is bad; problem: (reason, text) or None
+Seen = namedtuple("Seen", "frames stamp problem")
+
+
+def metadata_subsets(config):
+    """The :class:`src.subset.Subset` of every CSV in ``config.metadata``, in their order.
+
+    Every file is looked at (its header, not its contents), so that what is missing is known before any work.
+
+    Args:
+        config: has the options of :class:`src.config.PreprocessConfig`.
+    Raises:
+        UserError: no or bad metadata, no such folder. Files that are missing or of the wrong kind are for
+            :func:`complain`.
+    """
+    tables = {name: (path, read_metadata(path)) for name, path in _choose(config).items()}
+    counts = {path.name: len(rows[0].source_paths) for path, rows in tables.values()}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise UserError(f"--metadata: the files differ in their number of sources ({found}); give those of one corpus")
+    speakers = next(iter(counts.values()))
+    if config.num_spks not in (0, 1 if config.task in ENHANCEMENT_TARGET else speakers):
+        raise UserError(f"--metadata: its mixtures have {speakers} sources, but --num_spks is {config.num_spks}")
+    kinds = wav_kinds(config)
+    noisy = any(kind != "mix_clean" for kind in (MIXTURE_DIRS[config.task][0], *kinds))
+    speech = _root(config.librispeech_dir, "LibriSpeech", [row.source_paths[0] for _, rows in tables.values()
+                                                            for row in rows])
+    noises = None
+    if noisy:
+        for path, rows in tables.values():
+            if rows[0].noise_path is None:
+                raise UserError(f"{path}: has no noise_path and noise_gain columns; only mix_clean can be made of it")
+        noises = _root(config.wham_dir, "wham_noise", [row.noise_path for _, rows in tables.values() for row in rows])
+    subsets = []
+    for name, (path, rows) in tables.items():
+        wav_tree = WavTree(config.write_wav, name, speakers, config.sample_rate, config.mode,
+                           kinds) if config.write_wav else None
+        recipe = MetadataRecipe(config, speech, noises, speakers, wav_tree)
+        subsets.append(_describe(name, path, rows, recipe, config))
+    return subsets
+
+
+def subset_name(path, speakers=None):
+    """LibriMix's name of the subset of a CSV: libri2mix_train-clean-100.csv is train-100; others keep their stem."""
+    stem = Path(path).stem
+    head, _, tail = stem.partition("_")
+    if head.startswith("libri") and head.endswith("mix") and head[5:-3].isdigit() and tail:
+        return tail.replace("-clean", "")
+    return stem
+
+
+def wav_kinds(config):
+    """The mixtures of ``--write_wav``: those asked for, else mix_clean, and all three if there is noise."""
+    if not config.write_wav:
+        return []
+    kinds = [word.strip() for word in config.wav_types.split(",") if word.strip()]
+    for kind in kinds:
+        if kind not in MIXTURES:
+            raise UserError(f"--wav_types {kind}: must be of {', '.join(MIXTURES)}")
+    return list(dict.fromkeys(kinds)) or list(MIXTURES if config.wham_dir else MIXTURES[:1])
+
+
+def _choose(config):
+    """{subset name: path} of the metadata files that are wanted."""
+    paths = []
+    for word in (word.strip() for word in config.metadata.split(",")):
+        path = Path(word)
+        if word and path.is_dir():
+            inner = sorted(p for p in path.glob("*.csv") if "info" not in p.name)
+            if not inner:
+                raise UserError(f"--metadata {path}: a folder without CSV files")
+            paths += inner
+        elif word:
+            paths.append(path)
+    named = defaultdict(list)
+    for path in paths:
+        named[subset_name(path)].append(path)
+    for name, group in named.items():
+        if len(group) > 1:
+            raise UserError(f"--metadata: {' and '.join(map(str, group))} would both be written to {name}")
+    chosen = [word.strip() for word in config.subsets.split(",") if word.strip()] or list(named)
+    for name in chosen:
+        if name not in named:
+            raise UserError(f"--subsets {name}: not in the metadata, which has {', '.join(named)}")
+    if not chosen:
+        raise UserError("--metadata is missing: give CSV files, or a folder of them")
+    return {name: named[name][0] for name in chosen}
+
+
+def _root(folder, inner, paths):
+    """``folder``, or ``inner`` in it: whichever has the folders that the paths begin with."""
+    option = {"LibriSpeech": "--librispeech_dir", "wham_noise": "--wham_dir"}[inner]
+    if not folder:
+        raise UserError(f"{option} is missing: the mixtures asked for need {inner}")
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{option} {folder}: {'not a folder' if folder.exists() else 'no such folder'}")
+    parts = {Path(path).parts[0] for path in paths}
+    return max((folder, folder / inner), key=lambda root: sum((root / part).exists() for part in parts))
+
+
+def _describe(name, path, rows, recipe, config):
+    """The subset of one CSV; rows whose files cannot be used are in its ``skipped``, those files in its ``faults``."""
+    speech, noises = recipe.speech, recipe.noises
+    files = {os.path.join(speech, source): False for row in rows for source in row.source_paths}
+    files |= {os.path.join(noises, row.noise_path): True for row in rows} if noises else {}
+    print(f"{name}: {len(rows)} mixtures of {recipe.speakers} speakers in {path}, {len(files)} files to look at",
+          flush=True)
+    seen = _look_at_all(files, name)
+    faults = defaultdict(list)
+    for one in seen.values():
+        if one.problem:
+            faults[one.problem[0]].append(one.problem[1])
+    items, samples, stamps, skipped = [], [], [], defaultdict(list)
+    for row in rows:
+        sources = [seen[os.path.join(speech, source)] for source in row.source_paths]
+        noise = [seen[os.path.join(noises, row.noise_path)]] if noises else []
+        problem = next((one.problem for one in sources + noise if one.problem), None)
+        longest = max(one.frames for one in sources)
+        if not problem and noise and noise[0].frames < longest and noise[0].frames <= FADE:
+            problem = ("noise too short", f"{os.path.join(noises, row.noise_path)}: {noise[0].frames} samples, cannot "
+                                          f"be extended to {longest}")
+            faults[problem[0]].append(problem[1])
+        if problem:
+            skipped[problem[0]].append(f"{row.id} ({problem[1]})")
+            continue
+        frames = (min if config.mode == "min" else max)(one.frames for one in sources)
+        items.append(row)
+        samples.append(-(-frames * config.sample_rate // RATE))
+        stamps.append([one.stamp for one in sources + noise])
+    return Subset(name, items, samples, stamps, recipe, path.name, MIXTURE_DIRS[config.task][0], recipe.targets,
+                  str(path), dict(skipped), dict(faults), len(files), recipe.wav_tree)
+
+
+def _look_at_all(files, name):
+    """{path: Seen} of {path: whether it is a noise}."""
+    seen, paths = {}, list(files)
+    with ThreadPoolExecutor(LOOKERS) as pool, Progress(len(files), f"{name}, looking", "files") as progress:
+        for start in range(0, len(paths), 1000):  # a pool is given everything at once
+            part = paths[start : start + 1000]
+            for path, found in zip(part, pool.map(_look, part, [files[path] for path in part])):
+                seen[path] = found
+                progress.add(1)
+    return seen
+
+
+def _look(path, is_noise):
+    """What the header of a file says of it, as :class:`Seen`."""
+    path = Path(path)
+    original, _ = unperturbed(path) if is_noise else (None, None)
+    here = original if original and not path.exists() and original.exists() else path
+    try:
+        mark = stamp(here)
+        info = probe(here)
+    except OSError:
+        return Seen(0, "", ("missing file", str(path)))
+    except AudioError as error:
+        return Seen(0, "", (error.reason, str(error)))
+    if info.sample_rate != RATE:
+        return Seen(0, "", ("other rate", f"{here}: {info.sample_rate} Hz, expected {RATE} Hz"))
+    if info.channels != 1 and not is_noise:
+        return Seen(0, "", ("several channels", f"{here}: {info.channels} channels, expected 1"))
+    if info.frames == 0:
+        return Seen(0, "", ("empty", f"{here}: holds no samples"))
+    return Seen(noise_frames(path) if is_noise else info.frames, mark, None)
+
+
+def complain(subsets):
+    """Raise the :class:`UserError` that says which files of the subsets cannot be used, if any."""
+    total = sum(subset.files for subset in subsets)
+    faults = defaultdict(list)
+    for subset in subsets:
+        for reason, texts in subset.faults.items():
+            faults[reason] += texts
+    missing = faults.pop("missing file", [])
+    if missing:
+        raise UserError(f"{len(missing)} of {total} files are missing: {_some(missing)}; unpack the parts of "
+                        "LibriSpeech (and WHAM's noises) that the metadata names, or --skip_bad leaves their mixtures "
+                        "out")
+    if faults:
+        texts = [text for group in faults.values() for text in group]
+        raise UserError(f"{len(texts)} of {total} files cannot be used: {_some(texts)}; replace them, or --skip_bad "
+                        "leaves their mixtures out")
+
+
+def _some(texts):
+    return "; ".join(texts[:SHOWN]) + (f"; ... and {len(texts) - SHOWN} more" if len(texts) > SHOWN else "")
+
+
+class MetadataRecipe:
+    """Renders a :class:`src.librimix.Row`; see :mod:`src.subset`.
+
+    Args:
+        speech, noises: folders that the rows' paths are below; noises None: no noise is needed.
+        wav_tree: for ``wavs`` of :class:`src.subset.Loaded`; None: none are made.
+    """
+
+    def __init__(self, config, speech, noises, speakers, wav_tree):
+        self.speech, self.noises = str(speech), noises and str(noises)
+        self.sample_rate, self.mode, self.kind = config.sample_rate, config.mode, MIXTURE_DIRS[config.task][0]
+        self.min_samples = round(config.min_seconds * config.sample_rate)
+        self.skip_bad, self.wav_tree, self.speakers = config.skip_bad, wav_tree, speakers
+        target = ENHANCEMENT_TARGET.get(config.task)
+        self.targets = [target] if target else [f"s{n + 1}" for n in range(speakers)]
+        self.options = {"mode": self.mode, "sample_rate": self.sample_rate, "task": config.task,
+                        "min_samples": self.min_samples, "wavs": wav_tree and wav_tree.folders}
+
+    def load(self, row):
+        """Raises Skip for a mixture too short, and, with ``skip_bad``, for a file that cannot be read; else
+        UserError."""
+        try:
+            sources, noise = read_row(row, self.speech, self.noises)
+            rendered = render(sources, row.source_gains, noise, row.noise_gain, self.sample_rate, self.mode)
+        except AudioError as error:
+            if self.skip_bad:
+                raise Skip(error.reason, f"{row.id} ({error})") from None
+            raise UserError(f"{row.id}: {error}; replace the file, or --skip_bad leaves the mixture out") from None
+        length = rendered.sources.shape[-1]
+        if length < self.min_samples:
+            raise Skip("too short", f"{row.id} ({length} samples)")
+        mixture = to_pcm16_as_written(mix(rendered, self.kind))
+        targets = rendered.sources[: len(self.targets)]
+        if self.targets == ["mix_clean"]:
+            targets = mix(rendered, "mix_clean")[None]
+        sources = to_pcm16_as_written(targets)
+        if not self.wav_tree:
+            return Loaded(row.id, mixture, sources)
+        return Loaded(row.id, mixture, sources, self.wav_tree.files(row.id, rendered),
+                      self.wav_tree.facts(row.id, rendered))
+
+    def accepts(self, skipped):
+        """A file that could not be read may be left out only with ``skip_bad``."""
+        return self.skip_bad or set(skipped) <= set(ASKED_FOR)
+
+    def wav_names(self, identifier):
+        """Paths of a mixture's wavs in its subset."""
+        return self.wav_tree.names(identifier)

@@ -1,0 +1,133 @@
+"""Reads finished records again and names what is not as their manifest says."""
+
+import os
+from collections import namedtuple
+from itertools import groupby
+from pathlib import Path
+
+from src.errors import UserError
+from src.manifest import NAME, read_manifest
+from src.mindrecord import row_checksum, stored_rows
+from src.progress import Progress
+from src.shards import sha256
+from src.workers import worker_pool
+
+SHOWN = 20  # damaged rows named for a shard
+
+# One shard: its folder, its entry in the manifest, number of its first row in the subset
+Check = namedtuple("Check", "folder shard first")
+# rows: numbers of damaged rows in the subset; texts: what is wrong, in words
+Found = namedtuple("Found", "rows texts")
+
+
+def verify(folder, num_workers=1):
+    """Do ``preprocess.py --verify``: print what is found, return 1 if something is damaged, else 0.
+
+    Args:
+        folder: a record folder, or one that holds several.
+    Raises:
+        UserError: no record folder, or a manifest that cannot be used.
+    """
+    damaged = shards = 0
+    for path in record_folders(folder):
+        manifest = read_manifest(path)
+        checks, first = [], 0
+        for shard in manifest.shards:
+            checks.append(Check(path, shard, first))
+            first += shard["rows"]
+        with worker_pool(check_shard, min(num_workers, len(checks))) as run, Progress(first, path.name, "rows") as bar:
+            results = run(checks, bar.add)
+        bad = [(check, found) for check, found in zip(checks, results) if found.texts]
+        for check, found in bad:
+            print(f"{path / check.shard['file']}: damaged: {'; '.join(found.texts)}", flush=True)
+        if not bad:
+            print(f"{path}: {first} rows in {len(checks)} shards, all as its manifest says", flush=True)
+        damaged, shards = damaged + len(bad), shards + len(checks)
+    if damaged:
+        raise UserError(f"{folder}: {damaged} of {shards} shards are damaged; preprocess.py with --overwrite makes the "
+                        "records again")
+    return 0
+
+
+def record_folders(folder):
+    """The finished record folders at or just below ``folder``."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"--verify {folder}: {'not a folder' if folder.exists() else 'no such folder'}")
+    if (folder / NAME).is_file():
+        return [folder]
+    inner = sorted(path.parent for path in folder.glob(f"*/{NAME}") if not path.parent.name.startswith("."))
+    if not inner:
+        raise UserError(f"--verify {folder}: holds no finished records (no {NAME})")
+    return inner
+
+
+def check_shard(check, tick):
+    """What is wrong with one shard (in a worker process)."""
+    shard, path = check.shard, Path(check.folder) / check.shard["file"]
+    count, texts = shard["rows"], []
+    for name, size, digest in ((path, shard["bytes"], shard["sha256"]),
+                               (Path(f"{path}.db"), shard["db_bytes"], shard.get("db_sha256"))):
+        try:
+            found = name.stat().st_size
+            if found != size:
+                texts.append(f"{name.name} has {found} bytes, the manifest says {size}")
+            elif digest and sha256(name) != digest:
+                texts.append(f"{name.name} has another checksum than the manifest says")
+        except OSError as error:
+            texts.append(f"{name.name}: {error.strerror or error}")
+    os.environ["GLOG_v"] = "4"  # MindSpore tells every failed read on the screen
+    sums = shard.get("crc32", "")
+    expected = [int(sums[8 * n : 8 * n + 8], 16) for n in range(len(sums) // 8)] or [None] * count
+    wrong = _wrong_rows(path, check.first, expected, tick)
+    if wrong:
+        names = list(_names(wrong, check.first))
+        more = f", ... and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        texts.append(f"{len(wrong)} of {count} rows: {', '.join(names[:SHOWN])}{more}")
+    elif texts:
+        texts.append("every row can be read and has its checksum" if sums else "every row can be read")
+    return Found([check.first + n for n in sorted(wrong)], texts)
+
+
+def _names(wrong, first):
+    """Texts for rows: 17 (id), and 3 to 9 (cannot be read) for neighbours with one fate."""
+    for (what, _), group in groupby(enumerate(sorted(wrong)), key=lambda pair: (wrong[pair[1]], pair[1] - pair[0])):
+        numbers = [first + n for _, n in group]
+        span = f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
+        yield f"{span} ({what})"
+
+
+def _wrong_rows(path, first, expected, tick):
+    """{place in the shard: what is wrong with the row}; ``expected``: CRC-32 of each, None where not known."""
+    wrong, place = {}, -1
+    try:
+        for place, item in enumerate(stored_rows(path)):
+            tick()
+            _compare(item, place, first, expected, wrong)
+        for lost in range(place + 1, len(expected)):
+            wrong[lost] = "lost"
+        return wrong
+    except UserError:
+        pass
+    # one that cannot be read ends the others too: ask for each alone
+    for place in range(len(expected)):
+        try:
+            found = list(stored_rows(path, [place]))
+        except UserError:
+            found = []
+        if found:
+            wrong.pop(place, None)
+            _compare(found[0], place, first, expected, wrong)
+        else:
+            wrong[place] = "cannot be read"
+    return wrong
+
+
+def _compare(item, place, first, expected, wrong):
+    if place >= len(expected):
+        wrong[place] = "is more than there should be"
+    elif expected[place] is None:
+        if item["index"] != first + place:
+            wrong[place] = f"has number {item['index']}"
+    elif row_checksum(item) != expected[place]:
+        wrong[place] = item["id"]
