@@ -42,7 +42,8 @@ class Progress:
             self.said, self.said_at = self.done, now
             rate = (self.done - self.kept - 1) / max(now - self.began, 1e-3)
             left = f", {duration((self.total - self.done) / rate)} left" if rate > 0 else ""
-            print(f"{self.label}: {self.done} of {self.total} {self.unit}, {max(rate, 0):.0f} a second{left}", flush=True)
+            print(f"{self.label}: {self.done} of {self.total} {self.unit}, {max(rate, 0):.0f} a second{left}",
+                  flush=True)
 
 
 def duration(seconds):
