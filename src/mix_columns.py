@@ -57,13 +57,12 @@ def parse_extra(cells, speakers, rate, where):
 
 
 def extra_cells(extras):
-    """The further columns that rows with these :class:`Extra` (or None) need: {column: [text of each row]}."""
-    columns = {}
-    if any(extras):
-        rows = [dict(zip(extra_columns(len(extra.starts)), _texts(extra))) for extra in extras]
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
+    """The further columns that rows with these :class:`Extra` need: {column: [text of each row]}; none for None."""
+    if extras[0] is None:
+        return {}
+    columns = zip(extra_columns(len(extras[0].starts)), zip(*map(_texts, extras)))
     # the rate is what tells a reader that there is more than LibriMix in this file
-    return {name: texts for name, texts in columns.items() if name == "sample_rate" or any(texts)}
+    return {name: texts for name, texts in columns if name == "sample_rate" or any(texts)}
 
 
 def _texts(extra):

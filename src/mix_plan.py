@@ -173,7 +173,7 @@ def make_rows(voices, noises, rooms, count, size, rate, rng, name):
         rooms (list[list[str]]): paths of the responses of each room; empty for no reverberation.
         rate (int): :func:`working_rate` of all parts.
     """
-    rows, pile = [], []
+    rows, pile, plain = [], [], all(part.rate == RATE for part in [*voices, *noises])
     for group in draw_groups([voice.speaker for voice in voices], count, size, rng, name):
         chosen = [voices[i] for i in group]
         noise = None
@@ -186,10 +186,10 @@ def make_rows(voices, noises, rooms, count, size, rate, rng, name):
             rirs = [room[i] for i in rng.choice(len(room), size, replace=len(room) < size)]
         extra = Extra(rate, tuple(voice.start for voice in chosen), tuple(voice.frames for voice in chosen),
                       tuple(rirs), noise.start if noise else 0)
-        plain = rate == RATE and not any((*extra.starts, *extra.frames, *rirs, extra.noise_start))
+        plain = plain and not any((*extra.starts, *extra.frames, *rirs, extra.noise_start))
         rows.append(Row("_".join(voice.name for voice in chosen), tuple(voice.path for voice in chosen), (1.0,) * size,
-                        noise and noise.path, 1.0 if noise else None, None if plain else extra))
-    return rows
+                        noise and noise.path, 1.0 if noise else None, extra))
+    return [row._replace(extra=None) for row in rows] if plain else rows
 
 
 def long_enough(noises, longest, rate):
