@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections import Counter, defaultdict, namedtuple
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from src.audio import AUDIO_SUFFIXES, AudioError, probe
 from src.errors import UserError
 from src.librimix import FADE, RATE, Row
 from src.mix_columns import Extra, length_at
-from src.recordings import find_recordings
+from src.recordings import find_recordings, subset_folders
 
 LOOKERS = 8  # threads that read headers
 TRIES = 200  # draws of known mixtures in a row, until there are no others
@@ -26,7 +27,15 @@ Part = namedtuple("Part", "path speaker name start frames rate seconds")
 
 
 def find_voices(root, speaker_level, min_seconds, max_seconds):
-    """All parts of the recordings below ``root``: (list[Part], {reason: [name]})."""
+    """All parts of the recordings below ``root``: (list[Part], {reason: [name]}).
+
+    Raises:
+        UserError: no recording, or ``root`` holds subsets where speakers are expected.
+    """
+    subsets = subset_folders(root)
+    if speaker_level == 1 and Path(root) not in subsets.values():
+        raise UserError(f"{root}: holds subsets ({', '.join(list(subsets)[:5])}), not speakers; give one of them as "
+                        "--speech_dir, or --speaker_level 2 to mix all of them")
     recordings, skipped = find_recordings(root, speaker_level)
     return _parts(root, recordings, skipped, min_seconds, max_seconds, channels=1)
 
@@ -140,16 +149,16 @@ def draw_groups(speakers, count, size, rng, name):
     if len(own) < size:
         raise UserError(f"{name}: has {len(own)} speakers, a mixture needs {size}")
     everyone, groups, known, again = sorted(own), [], set(), 0
-    decks = {}
+    decks, left = [], np.zeros(len(everyone))  # left: recordings in each speaker's deck
     while count == 0 or len(groups) < count:
-        left = np.array([len(decks.get(speaker, ())) for speaker in everyone])
         if np.count_nonzero(left) < size:
             if decks and count == 0:
                 break
-            decks = {speaker: list(rng.permutation(own[speaker])) for speaker in everyone}
-            continue
+            decks = [list(rng.permutation(own[speaker])) for speaker in everyone]
+            left = np.array([len(deck) for deck in decks], float)
         chosen = rng.choice(len(everyone), size, replace=False, p=left / left.sum())
-        group = tuple(int(decks[everyone[i]].pop()) for i in chosen)
+        left[chosen] -= 1
+        group = tuple(int(decks[i].pop()) for i in chosen)
         again = again + 1 if frozenset(group) in known else 0
         if again > TRIES:
             raise UserError(f"{name}: its recordings make about {len(known)} different mixtures, not {count}; lower "

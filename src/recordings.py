@@ -22,7 +22,8 @@ OTHER_AUDIO = (".mp3", ".ogg", ".opus", ".m4a", ".aac", ".wma", ".aif", ".aiff",
 
 
 def subset_folders(root):
-    """{subset name: folder}: the subfolders of ``root`` if all are named like subsets, else ``root`` itself.
+    """{subset name: folder}: the subfolders of ``root`` (or of LibriSpeech in it) if all are named like subsets, else
+    ``root`` itself.
 
     Raises:
         UserError: no such folder.
@@ -30,6 +31,7 @@ def subset_folders(root):
     root = Path(root)
     if not root.is_dir():
         raise UserError(f"{root}: {'not a folder' if root.exists() else 'no such folder'}")
+    root = root / "LibriSpeech" if (root / "LibriSpeech").is_dir() else root
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     if folders and all(SUBSET_NAME.fullmatch(path.name) for path in folders):
         return {path.name: path for path in folders}

@@ -51,6 +51,9 @@ def preprocess_recordings(config):
 
 
 def _preprocess(config):
+    for name in ("metadata", "librispeech_dir", "write_wav"):
+        if getattr(config, name):
+            raise UserError(f"--{name} makes mixtures; --task {config.task} takes recordings from --in_dir")
     sources = find_sources(config)
     if config.dry_run:
         return _foresee(sources)

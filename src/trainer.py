@@ -203,6 +203,10 @@ class Trainer:
         self.epoch, self.position, self.step = info["epoch"], info["position"], info["step"]
         self.best, self.skipped = info["valid_si_snri"], info["skipped"]
         self.bad_in_a_row, self.minutes = info["bad_in_a_row"], info["minutes"]
+        if self.position >= len(self.loader):
+            raise UserError(f"--resume: {self.last} is at step {self.position} of an epoch, which has "
+                            f"{len(self.loader)} steps now; go on with the same data, --batch_size and "
+                            "--epoch_mixtures")
 
     def _start_files(self):
         """The folder, its config.yaml, and a log that ends where training goes on."""
@@ -227,13 +231,13 @@ class Trainer:
             raise UserError(f"--save_folder {self.folder}: {error.strerror or error}") from None
 
 
-def make_loader(config):
-    """The loader of a recipe: crops of stored mixtures, or fresh ones."""
+def make_loader(config, rank=0, world=1):
+    """The loader of a recipe, for process ``rank`` of ``world``: crops of stored mixtures, or fresh ones."""
     if config.dynamic_mixing:
-        return DynamicLoader(config)
+        return DynamicLoader(config, rank, world)
     records = Records(config.train_dir, config.sample_rate, config.num_spks)
     segment = round(config.segment * config.sample_rate)
-    return TrainLoader(records, segment, config.batch_size, config.seed, config.num_workers)
+    return TrainLoader(records, segment, config.batch_size, config.seed, config.num_workers, rank, world)
 
 
 class Validator:

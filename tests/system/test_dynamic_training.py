@@ -54,6 +54,8 @@ def test_interrupted_and_resumed_equals_uninterrupted(data, tmp_path):
     rest, _ = process.communicate(timeout=120)
     assert process.returncode == 130 and "Traceback" not in rest, rest
     assert 7 <= read(tmp_path / "parts" / "last.ckpt")[1]["step"] < 15
+    fewer = run("train.py", *arguments(data, tmp_path / "parts", "--epoch_mixtures", 2, "--resume"))
+    assert_one_line_error(fewer, "an epoch, which has 1 steps now")
     result = run("train.py", *arguments(data, tmp_path / "parts", *STEPS, "--resume", "--num_workers", 1))
     assert result.returncode == 0, result.stderr
     expected, got = weights(tmp_path / "whole"), weights(tmp_path / "parts")

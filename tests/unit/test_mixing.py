@@ -222,6 +222,15 @@ def test_noises_that_are_too_short_or_long(here, tmp_path, capsys):
     assert [part.start for part in parts] == [0, 26666, 53333]
 
 
+def test_subsets_are_not_taken_for_speakers(tmp_path):
+    for subset in ("train-clean-100", "dev-clean"):
+        write_audio(tmp_path / subset / "19" / "198" / "19-198-0000.flac", tone(300, 1.2, 16000), 16000)
+    with pytest.raises(UserError, match=r"holds subsets \(dev-clean, train-clean-100\), not speakers"):
+        find_voices(tmp_path, 1, 1, 40)
+    assert [v.name for v in find_voices(tmp_path / "dev-clean", 1, 1, 40)[0]] == ["19-198-0000"]
+    assert {v.speaker for v in find_voices(tmp_path, 2, 1, 40)[0]} == {"19"}
+
+
 def test_options_that_contradict_each_other(here):
     for options, words in ((dict(level_low=-20), "--level_low -20 is above --level_high"),
                            (dict(wav_types="mix_both"), "needs noise"), (dict(wav_types="mix"), "must be of"),

@@ -30,6 +30,7 @@ def test_speakers_of_the_usual_trees(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
     assert list(subset_folders(tmp_path / "LibriSpeech")) == ["dev-clean", "train-clean-100"]
+    assert list(subset_folders(tmp_path)) == ["dev-clean", "train-clean-100"]
     assert list(subset_folders(tmp_path / "voices")) == ["voices"]
     found, skipped = find_recordings(tmp_path / "LibriSpeech" / "train-clean-100")
     assert [(r.speaker, r.id) for r in found] == [("19", "19/198/19-198-0000")] and not skipped
@@ -111,6 +112,9 @@ def test_what_cannot_be_used_is_named(tmp_path):
     skipped = speech(root, tmp_path / "data", min_seconds=0.2)["voices"].skipped
     assert {reason: [name.split(" ")[0] for name in names] for reason, names in skipped.items()} == {
         "silent": ["anna/silent#0"], "too short": ["anna/short#0"], "unreadable": ["ben/broken"]}
+    with pytest.raises(UserError, match="--metadata makes mixtures"):
+        speech(root, tmp_path / "data", metadata="x.csv")
+    assert speech(root, tmp_path / "dry", dry_run=True) == {} and not (tmp_path / "dry").exists()
     with pytest.raises(UserError, match="already holds records"):
         speech(root, tmp_path / "data")
     with pytest.raises(UserError, match="3 skipped and --strict"):
