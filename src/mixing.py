@@ -5,33 +5,24 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections import defaultdict, namedtuple
+import shutil
 from pathlib import Path
 
 import numpy as np
 
 from src import __version__
-from src.audio import AudioError
 from src.config import PreprocessConfig
 from src.errors import UserError
-from src.levels import PEAK, active_level, gain_of, level, loudness
-from src.librimix import MIXTURES, mix, rate_of, read_row, render
+from src.librimix import MIXTURES
 from src.mix_columns import extra_cells
+from src.mix_levels import measure
 from src.mix_plan import divide, find_noises, find_rooms, find_voices, long_enough, make_rows, working_rate
 from src.preprocess import left_out, preprocess
-from src.progress import Progress
 from src.subset import stamp
-from src.workers import worker_pool
 
-JOB_ROWS = 50  # mixtures measured at a time
 WHERE = ("speech_dir", "noise_dir", "rir_dir")
 # options that say where and how fast, not what
 NOT_CONTENT = (*WHERE, "out_dir", "num_workers", "metadata_only")
-
-Job = namedtuple("Job", "config kinds rows keys")
-# rows: with their gains; skipped: {reason: [name]}; quietened: how many were scaled down
-Measured = namedtuple("Measured", "rows skipped quietened")
-
 
 def make_mixtures(config):
     """Do mix.py's job; see :class:`src.config.MixConfig`. Returns the paths of the metadata files.
@@ -59,10 +50,12 @@ def _make_mixtures(config):
         if path.exists():
             print(f"{path}: already there, made of these files with these options", flush=True)
             continue
-        measured = measure(rows, config, kinds, number, path.stem)
-        folder.mkdir(parents=True, exist_ok=True)
+        notes = folder / f".{path.stem}.levels"
+        notes.mkdir(parents=True, exist_ok=True)
+        measured = measure(rows, config, kinds, number, path.stem, notes, requests[path])
         _receipt_path(path).write_text(json.dumps({"request": requests[path]}), encoding="utf-8")
         write_metadata(path, measured)
+        shutil.rmtree(notes)
         print(f"{path}: {len(measured)} mixtures", flush=True)
     if not config.metadata_only:
         preprocess(PreprocessConfig(
@@ -155,93 +148,6 @@ def _subsets(config):
         return values
 
     return names, numbers("shares", config.shares, float), numbers("num_mixtures", config.num_mixtures, int)
-
-
-def measure(rows, config, kinds, subset, label):
-    """Rows with the gains that give every mixture its levels; the same for any number of workers.
-
-    Args:
-        rows (list[Row]): with gains of 1.
-        subset (int): number of the subset: other subsets have other random levels.
-    Raises:
-        UserError: not one can be used.
-    """
-    keys = [(config.seed, subset + 1, number + 1) for number in range(len(rows))]
-    jobs = [Job(config, kinds, rows[start : start + JOB_ROWS], keys[start : start + JOB_ROWS])
-            for start in range(0, len(rows), JOB_ROWS)]
-    with worker_pool(measure_rows, min(config.num_workers, len(jobs))) as run, Progress(
-            len(rows), f"{label}, levels") as progress:
-        results = run(jobs, progress.add)
-    skipped = defaultdict(list)
-    for result in results:
-        for reason, names in result.skipped.items():
-            skipped[reason] += names
-    left_out(label, skipped)
-    quietened = sum(result.quietened for result in results)
-    if quietened:
-        print(f"{label}: {quietened} mixtures are quieter than asked, their peak is {PEAK} of full scale", flush=True)
-    found = [row for result in results for row in result.rows]
-    if not found:
-        raise UserError(f"{label}: not one usable mixture; nothing written")
-    return found
-
-
-def measure_rows(job, tick):
-    """Do one :class:`Job` (in a worker process); ``tick()`` once for each mixture."""
-    rows, skipped, quietened = [], defaultdict(list), 0
-    for row, key in zip(job.rows, job.keys):
-        tick()
-        try:
-            found, quieter = with_levels(row, job.config, job.kinds, np.random.default_rng(key))
-        except AudioError as error:
-            skipped[error.reason].append(f"{row.id} ({error})")
-            continue
-        rows.append(found)
-        quietened += quieter
-    return Measured(rows, dict(skipped), quietened)
-
-
-def with_levels(row, config, kinds, rng):
-    """A row with its gains, and whether it had to be made quieter to keep clear of full scale.
-
-    Levels are those of what will be heard: at the final rate, of the final length.
-
-    Raises:
-        AudioError: a file that cannot be used, or silence.
-    """
-    rate = config.sample_rate
-    measured = {"loudness": loudness, "rms": active_level}[config.level]
-    sources, noise = read_row(row, config.speech_dir, config.noise_dir or None, config.rir_dir)
-    rendered = render(sources, row.source_gains, noise, row.noise_gain, rate, config.mode, rate_of(row))
-
-    def level_of(samples, measured, path):
-        try:
-            found = measured(samples, rate)
-        except ValueError:  # shorter than loudness can be measured
-            raise AudioError("too short", f"{path}: {samples.shape[-1] / rate:.2f} s of it are used") from None
-        if found == -np.inf:
-            raise AudioError("silent", f"{path}: the part that is used is silent")
-        return found
-
-    gains = np.array([gain_of(rng.uniform(config.level_low, config.level_high) - level_of(source, measured, path))
-                      for source, path in zip(rendered.sources, row.source_paths)])
-    voices = gains[:, None] * rendered.sources
-    noise_gain = None
-    if noise is not None:
-        steady = loudness if config.level == "loudness" else lambda samples, _: level(samples)
-        if config.noise == "snr":
-            voice = voices[0] if kinds == ["mix_single"] else voices.sum(axis=0)
-            wanted = level_of(voice, measured, row.id) - rng.uniform(config.snr_low, config.snr_high)
-        else:
-            wanted = rng.uniform(config.noise_low, config.noise_high)
-        noise_gain = gain_of(wanted - level_of(rendered.noise, steady, row.noise_path))
-        rendered = rendered._replace(noise=(noise_gain * rendered.noise).astype(np.float32))
-    rendered = rendered._replace(sources=voices.astype(np.float32))
-    signals = [*rendered.sources, *(mix(rendered, kind) for kind in kinds)]
-    signals += [] if noise is None else [rendered.noise]
-    scale = min(1.0, PEAK / max(float(np.abs(signal).max()) for signal in signals))
-    return row._replace(source_gains=tuple(float(gain * scale) for gain in gains),
-                        noise_gain=None if noise is None else float(noise_gain * scale)), scale < 1
 
 
 def write_metadata(path, rows):

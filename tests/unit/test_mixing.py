@@ -1,5 +1,6 @@
 """Mixtures from folders: who, how loud, from where; the levels asked for are those that are heard."""
 
+import json
 from collections import Counter
 
 import numpy as np
@@ -10,8 +11,9 @@ from src.config import MixConfig
 from src.errors import UserError
 from src.levels import PEAK, active_level, level, loudness
 from src.librimix import mix, rate_of, read_metadata, read_row, render
+from src.mix_levels import Job, measure, measure_rows, with_levels
 from src.mix_plan import divide, draw_groups, find_noises, find_voices
-from src.mixing import make_mixtures, mixture_kinds, plan, with_levels, write_metadata
+from src.mixing import make_mixtures, mixture_kinds, plan, write_metadata
 from tests.corpus_trees import write_audio
 from tests.voices import PITCHES, speaker_of, tone, write_noises, write_voices
 
@@ -194,6 +196,27 @@ def test_metadata_says_what_was_planned(here, tmp_path):
     rows = [row for row, _, _ in signals_of(options)]
     write_metadata(tmp_path / "m.csv", rows)
     assert read_metadata(tmp_path / "m.csv") == rows
+
+
+def test_an_ended_run_measures_only_what_is_left(here, tmp_path, monkeypatch):
+    monkeypatch.setattr("src.mix_levels.JOB_ROWS", 8)
+    options, ticks = config(here), []
+    rows = plan(options)["train"]
+
+    def again(request):
+        return measure(rows, options, ["mix_clean"], 0, "train", tmp_path, request)
+
+    whole = again("a")
+    assert len(list(tmp_path.iterdir())) == 3
+    (tmp_path / "00000008.json").unlink()
+    (tmp_path / "00000016.json").write_text('["a", {')  # half written
+    noted = json.loads((tmp_path / "00000000.json").read_text())
+    noted[1][rows[0].id] = [[2.0, 3.0], None]
+    (tmp_path / "00000000.json").write_text(json.dumps(noted))
+    assert again("a") == [rows[0]._replace(source_gains=(2.0, 3.0)), *whole[1:]], "what is noted is taken as it is"
+    assert again("b") == whole, "but not what other files or options gave"
+    job = Job(options, ["mix_clean"], rows[:8], None, tmp_path / "00000000.json", "b")
+    assert measure_rows(job, ticks.append).rows == whole[:8] and ticks == [8]
 
 
 def test_names_do_not_clash(tmp_path):
