@@ -24,6 +24,7 @@ WHERE = ("speech_dir", "noise_dir", "rir_dir")
 # options that say where and how fast, not what
 NOT_CONTENT = (*WHERE, "out_dir", "num_workers", "metadata_only")
 
+
 def make_mixtures(config):
     """Do mix.py's job; see :class:`src.config.MixConfig`. Returns the paths of the metadata files.
 

@@ -40,10 +40,9 @@ class Progress:
         silent = now - self.said_at
         if (10 * (self.done - self.said) >= self.total and silent >= 1) or silent >= 30:
             self.said, self.said_at = self.done, now
-            rate = (self.done - self.kept - 1) / max(now - self.began, 1e-3)
-            left = f", {duration((self.total - self.done) / rate)} left" if rate > 0 else ""
-            print(f"{self.label}: {self.done} of {self.total} {self.unit}, {max(rate, 0):.0f} a second{left}",
-                  flush=True)
+            rate = max(self.done - self.kept - 1, 0) / max(now - self.began, 1e-3)
+            left = f", {duration((self.total - self.done) / rate)} left" if rate else ""
+            print(f"{self.label}: {self.done} of {self.total} {self.unit}, {rate:.0f} a second{left}", flush=True)
 
 
 def duration(seconds):

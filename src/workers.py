@@ -1,5 +1,7 @@
 """Runs jobs in worker processes that end with their parent, however that ends."""
 
+import contextlib
+import ctypes
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -10,6 +12,8 @@ from contextlib import contextmanager
 from functools import partial
 
 from src.errors import UserError
+
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 @contextmanager
@@ -89,6 +93,9 @@ def _processes(function, count):
 
 
 def _work(connection, function):
+    # A killed parent leaves no writers behind: Linux kills them with it, wherever they are, elsewhere a thread waits.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def tick(count=1):
@@ -111,6 +118,5 @@ def _work(connection, function):
 
 
 def _end_with_parent():
-    """A killed parent leaves no writers behind."""
     multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
     os._exit(1)
