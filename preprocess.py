@@ -1,7 +1,8 @@
-"""A LibriMix tree, or LibriSpeech and LibriMix metadata, to MindRecord folders.
+"""A LibriMix tree, or LibriSpeech and LibriMix metadata, or single voices for dynamic mixing, to MindRecord folders.
 
     python preprocess.py --in_dir Libri2Mix --out_dir data --sample_rate 8000 --mode min --task sep_clean
     python preprocess.py --librispeech_dir LibriSpeech --metadata libri2mix_train-clean-100.csv --out_dir data
+    python preprocess.py --in_dir LibriSpeech --out_dir data/speech --sample_rate 8000 --task speech
     python preprocess.py --verify data
 """
 
@@ -15,6 +16,13 @@ def main(argv):
         from src.verify import verify
 
         return verify(config.verify, config.num_workers)
+    if config.task in ("speech", "noise"):
+        require(config, "in_dir", "out_dir")
+
+        from src.speech_records import preprocess_recordings
+
+        preprocess_recordings(config)
+        return 0
     if config.metadata or config.librispeech_dir:
         require(config, "librispeech_dir", "metadata")
     else:
@@ -23,6 +31,7 @@ def main(argv):
     from src.preprocess import preprocess
 
     preprocess(config)
+    return 0
 
 
 if __name__ == "__main__":

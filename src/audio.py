@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import soxr
 
 from src.errors import UserError
 
@@ -72,27 +73,47 @@ def read_pcm16(path, sample_rate):
     return to_pcm16(samples)
 
 
-def read_first_channel(path, sample_rate, frames):
-    """At most the first ``frames`` samples of a file's first channel, float32 [T] in [-1, 1].
+def read_span(path, start=0, frames=-1, sample_rate=None):
+    """At most ``frames`` samples (-1: all) of a file's first channel from sample ``start`` on.
 
+    Args:
+        sample_rate (int): the rate it must have, Hz; None accepts any.
+    Returns:
+        tuple: (samples float32 [T] in [-1, 1], sample_rate Hz).
     Raises:
-        AudioError: missing, unreadable, truncated, empty, other rate, NaN or infinite samples.
+        AudioError: missing, unreadable, truncated, nothing there, other rate, NaN or infinite samples.
     """
     try:
         with soundfile.SoundFile(str(path)) as file:
             _check_rate(path, file.samplerate, sample_rate)
-            expected = min(frames, file.frames)
+            expected = max(file.frames - start, 0)
+            expected = expected if frames < 0 else min(frames, expected)
+            file.seek(min(start, file.frames))
             samples = file.read(expected, dtype="float32", always_2d=True)[:, 0]
-            riff = file.format in ("WAV", "WAVEX")
+            rate, riff = file.samplerate, file.format in ("WAV", "WAVEX")
     except (soundfile.LibsndfileError, OSError) as error:
         raise AudioError("unreadable", f"{path}: {_reason(path, error)}") from None
+    except (MemoryError, ValueError):
+        raise AudioError("unreadable", f"{path}: corrupt or streamed: its length is not known") from None
     if samples.size < expected or (riff and _cut_short(path)):
         raise AudioError("unreadable", f"{path}: truncated: its header promises more samples than are there")
     if samples.size == 0:
         raise AudioError("empty", f"{path}: holds no samples")
     if not np.isfinite(samples).all():
         raise AudioError("NaN or infinite", f"{path}: holds NaN or infinite samples")
-    return samples
+    return samples, rate
+
+
+def read_first_channel(path, sample_rate, frames):
+    """At most the first ``frames`` samples of a file's first channel, float32 [T]; see :func:`read_span`."""
+    return read_span(path, 0, frames, sample_rate)[0]
+
+
+def resample(samples, rate, new_rate):
+    """Samples [T] at another rate (soxr, high quality), float32; unchanged where the rates are equal."""
+    if rate == new_rate:
+        return samples
+    return soxr.resample(np.asarray(samples, np.float32), rate, new_rate)
 
 
 def _check_rate(path, found, wanted):

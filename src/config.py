@@ -59,10 +59,13 @@ class PreprocessConfig:
     librispeech_dir: str = option("", "instead of in_dir: LibriSpeech as downloaded, or the folder that holds it")
     metadata: str = option("", "with librispeech_dir: LibriMix metadata CSVs, comma-separated, or a folder of them")
     wham_dir: str = option("", "WHAM's noises (tr cv tt), or the folder above; only mixtures with noise need them")
+    rir_dir: str = option("", "room impulse responses, for metadata of mix.py that names some")
     out_dir: str = option("data", "output: <out_dir>/<subset>/ with MindRecord shards and manifest.json")
     sample_rate: int = option(8000, "wanted sample rate, Hz; files of another rate are skipped and named", low=1)
     mode: str = option("min", "min or max branch of the LibriMix tree", choices=("min", "max"))
-    task: str = option("sep_clean", "mixture and targets", choices=("sep_clean", "sep_noisy", "enh_single", "enh_both"))
+    task: str = option("sep_clean", "mixture and targets; speech and noise: single recordings, for dynamic mixing",
+                       choices=("sep_clean", "sep_noisy", "enh_single", "enh_both", "speech", "noise"))
+    speaker_level: int = option(1, "task speech: the speaker's folder is so many levels below the subset's", low=1)
     subsets: str = option("", "comma-separated subset folders; empty: every one the corpus has")
     train_name: str = option("", "output name for the training subset (train*, tr); empty: its own name")
     test_name: str = option("", "output name for the test subset (test, tt); empty: its own name")
@@ -81,10 +84,66 @@ class PreprocessConfig:
 
 
 @dataclass
-class TrainConfig(ModelConfig, DeviceConfig):
+class MixConfig:
+    """mix.py: folders of single voices (and noises) to mixtures in LibriMix's layout, with metadata that repeats it."""
+
+    speech_dir: str = option("", "recordings of one voice each, in a folder for each speaker")
+    noise_dir: str = option("", "wavs of noise; empty: none")
+    rir_dir: str = option("", "wavs of room impulse responses, those of a room in one folder; empty: no reverberation")
+    out_dir: str = option("mixtures", "output: Libri2Mix/wav8k/min/<subset>/ and metadata/libri2mix_<subset>.csv")
+    subsets: str = option("train", "comma-separated subsets; no speaker, noise or room is in two of them")
+    shares: str = option("", "of the speakers for each subset, as 80,10,10; empty: equal")
+    num_mixtures: str = option("0", "of each subset, as 1000,100; 0: as many as use every recording at most once")
+    num_spks: int = option(2, "voices in a mixture, of different speakers; 1 with noise is for enhancement", low=1,
+                           high=8)
+    sample_rate: int = option(8000, "of the mixtures, Hz; recordings of any rate are resampled", low=1)
+    mode: str = option("min", "min cuts to the shortest voice, max pads to the longest", choices=("min", "max"))
+    wav_types: str = option("", "of mix_clean,mix_both,mix_single; empty: all there can be")
+    speaker_level: int = option(1, "the speaker's folder is so many levels below speech_dir", low=1)
+    min_seconds: float = option(1.0, "shorter recordings are skipped and reported", low=0.5)
+    max_seconds: float = option(40.0, "longer recordings and noises are used in windows of at most this", low=1.0)
+    level: str = option("loudness", "how levels are measured: loudness in LUFS (as LibriMix), or rms of the active "
+                        "parts in dBFS", choices=("loudness", "rms"))
+    level_low: float = option(-33.0, "lowest level of a voice, LUFS or dBFS", low=-80.0, high=0.0)
+    level_high: float = option(-25.0, "highest level of a voice, LUFS or dBFS", low=-80.0, high=0.0)
+    noise: str = option("level", "the noise has a level of its own, or a ratio to the voices", choices=("level", "snr"))
+    noise_low: float = option(-38.0, "noise level: lowest, LUFS or dBFS", low=-100.0, high=0.0)
+    noise_high: float = option(-30.0, "noise level: highest, LUFS or dBFS", low=-100.0, high=0.0)
+    snr_low: float = option(0.0, "noise snr: lowest level of the voices together against the noise, dB", low=-60.0,
+                            high=100.0)
+    snr_high: float = option(15.0, "noise snr: highest level of the voices together against the noise, dB", low=-60.0,
+                             high=100.0)
+    seed: int = option(1, "seed of pairs and levels", low=0)
+    num_workers: int = option(2, "parallel processes", low=1, high=256)
+    metadata_only: bool = option(False, "write the metadata alone")
+
+
+@dataclass
+class DynamicMixingConfig:
+    """Training on mixtures made as they are needed."""
+
+    dynamic_mixing: bool = option(False, "mix single voices of train_dir (preprocess.py --task speech) anew each step")
+    epoch_mixtures: int = option(0, "mixtures in an epoch; 0: as many as the speech has segments per speaker", low=0)
+    level_low: float = option(-35.0, "lowest mean level of a mixture's voices, dBFS", low=-80.0, high=0.0)
+    level_high: float = option(-15.0, "highest mean level of a mixture's voices, dBFS", low=-80.0, high=0.0)
+    level_spread: float = option(4.0, "each voice's level is so far from their mean at most, dB", low=0.0, high=40.0)
+    speed_change: float = option(0.05, "each voice plays faster or slower by up to this share; 0: never", low=0.0,
+                                 high=0.5)
+    noise_dir: str = option("", "MindRecord folder of noises to add (preprocess.py --task noise); empty: none")
+    noise_prob: float = option(1.0, "share of mixtures with noise", low=0.0, high=1.0)
+    snr_low: float = option(0.0, "lowest level of the voices together against the noise, dB", low=-60.0, high=100.0)
+    snr_high: float = option(15.0, "highest level of the voices together against the noise, dB", low=-60.0, high=100.0)
+    rir_dir: str = option("", "wavs of room impulse responses, those of a room in one folder; empty: no reverberation")
+    rir_prob: float = option(1.0, "share of mixtures with reverberation", low=0.0, high=1.0)
+    rir_target: str = option("reverberant", "target of a reverberated voice: the voice as it is heard, or its direct "
+                             "path and early reflections (50 ms)", choices=("reverberant", "early"))
+
+
+@dataclass
+class TrainConfig(ModelConfig, DeviceConfig, DynamicMixingConfig):
     """train.py: the recipe. Defaults are the original's (Libri2Mix, kernel 2, K 250)."""
 
-    train_dir: str = option("data/train-100", "MindRecord folder to train on")
+    train_dir: str = option("data/train-100", "MindRecord folder to train on; with dynamic_mixing one of task speech")
     valid_dir: str = option("data/dev", "MindRecord folder for validation each epoch; empty: none")
     save_folder: str = option("checkpoints/dprnn", "output: last.ckpt, best.ckpt, train_log.csv, config.yaml")
     segment: float = option(4.0, "training crop, seconds", above=0.0)
@@ -168,7 +227,7 @@ class ConvertConfig:
     mask_act: str = option("", "mask activation, where the file does not state it", choices=("", "relu", "sigmoid"))
 
 
-SCRIPT_CONFIGS = (PreprocessConfig, TrainConfig, EvalConfig, ExportConfig, SeparateConfig, ConvertConfig)
+SCRIPT_CONFIGS = (PreprocessConfig, MixConfig, TrainConfig, EvalConfig, ExportConfig, SeparateConfig, ConvertConfig)
 
 
 def known_keys():

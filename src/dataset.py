@@ -27,21 +27,33 @@ class Records:
     """
 
     def __init__(self, folder, sample_rate=None, num_spks=None):
+        self._open(folder, None)
+        self.num_spks = self.manifest.num_spks
+        self._check("sample_rate", sample_rate, " Hz")
+        self._check("num_spks", num_spks)
+
+    def _open(self, folder, task):
+        """Find the shards; ``task`` is the one single recordings must be of, None stands for mixtures."""
         self.folder = folder
         self.manifest = load_manifest(folder)
         self.files = [str(path) for path in shard_paths(folder, self.manifest)]
         self.rows = self.manifest.rows
-        self.num_spks = self.manifest.num_spks
-        for name, wanted, unit in (("sample_rate", sample_rate, " Hz"), ("num_spks", num_spks, "")):
-            found = getattr(self.manifest, name)
-            if wanted is not None and found != wanted:
-                raise UserError(f"{folder}: records have {name} {found}{unit}, the model {wanted}{unit}; "
-                                f"preprocess again or set --{name} {found}")
+        found = self.manifest.task if self.manifest.speakers else None
+        if found != task:
+            held, wanted = (f"single recordings ({name})" if name else "mixtures" for name in (found, task))
+            raise UserError(f"{folder}: holds {held}, {wanted} are needed here; see preprocess.py --task, "
+                            "and train.py --dynamic_mixing")
+
+    def _check(self, name, wanted, unit=""):
+        found = getattr(self.manifest, name)
+        if wanted is not None and found != wanted:
+            raise UserError(f"{self.folder}: records have {name} {found}{unit}, the model {wanted}{unit}; "
+                            f"preprocess again or set --{name} {found}")
 
     def read(self, order, columns):
         """Yield the named columns of rows ``order``, one row at a time, as a dict of numpy values."""
-        pipeline = self.pipeline([int(i) for i in order], list(columns))
-        yield from self.guard(pipeline.create_dict_iterator)
+        order, columns = [int(i) for i in order], list(columns)
+        yield from self.guard(lambda **how: self.pipeline(order, columns).create_dict_iterator(**how))
 
     def pipeline(self, order, columns):
         """A MindDataset of the rows ``order`` (list of int, repeats allowed), in that order."""
@@ -71,9 +83,13 @@ def epoch_order(rows, batch_size, seed, epoch, rank=0, world=1):
     Every row appears; the last batch is filled up from the front. Step i of all ranks together is the same set of
     rows as step i of one process with ``world`` times the batch.
     """
-    order = np.random.default_rng((seed, epoch)).permutation(rows)
+    return shared(np.random.default_rng((seed, epoch)).permutation(rows), batch_size, rank, world)
+
+
+def shared(order, batch_size, rank, world):
+    """One rank's part of an epoch's ``order``, filled up from the front to whole steps."""
     step = batch_size * world
-    order = np.resize(order, -(-rows // step) * step)
+    order = np.resize(order, -(-len(order) // step) * step)
     return order.reshape(-1, world, batch_size)[:, rank].reshape(-1)
 
 
@@ -93,6 +109,10 @@ class TrainLoader:
         self.records, self.segment, self.batch_size = records, segment, batch_size
         self.seed, self.rank, self.world = seed, rank, world
         self.workers = min(workers, os.cpu_count())  # MindSpore refuses more
+
+    def describe(self):
+        """What an epoch is, in words."""
+        return f"{self.records.rows} mixtures ({self.records.manifest.hours:.2f} h)"
 
     def __len__(self):
         """Steps per epoch."""

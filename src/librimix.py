@@ -15,6 +15,7 @@ from scipy.signal import resample_poly
 
 from src.audio import AudioError, probe, read_first_channel, read_mono
 from src.errors import UserError
+from src.mix_columns import parse_extra, read_extra_noise, read_sources
 
 RATE = 16000  # Hz, of the sources and noises
 FADE = RATE // 2 + 1  # samples over which one repetition of a noise passes into the next
@@ -22,8 +23,9 @@ MIXTURES = ("mix_clean", "mix_both", "mix_single")
 SPEEDS = {"sp08": (5, 4), "sp12": (5, 6)}  # suffix of a noise played at 0.8 or 1.2 times its speed -> up, down
 MAX_SPEAKERS = 8  # what a model can have; see src.config
 
-# source_paths, source_gains: C of each. noise_path and noise_gain: None in a file without noise.
-Row = namedtuple("Row", "id source_paths source_gains noise_path noise_gain")
+# source_paths, source_gains: C of each. noise_path and noise_gain: None in a file without noise. extra: None in a plain
+# LibriMix file, else what mix.py's further columns say, a src.mix_columns.Extra.
+Row = namedtuple("Row", "id source_paths source_gains noise_path noise_gain extra", defaults=(None,))
 # sources [C, T] and noise [T] (None without it) of one mixture, at its final rate and length
 Rendered = namedtuple("Rendered", "sources noise")
 
@@ -31,7 +33,7 @@ Rendered = namedtuple("Rendered", "sources noise")
 def read_metadata(path):
     """The rows of a metadata CSV: mixture_ID, source_1_path, source_1_gain, ..., noise_path, noise_gain.
 
-    Both noise columns may be absent; other columns are passed over.
+    Both noise columns may be absent. Those of :mod:`src.mix_columns` are heeded, other columns are passed over.
 
     Returns:
         list[Row]: in the order of the file, each with the same number of sources.
@@ -103,24 +105,37 @@ def _row(path, line, cells, whole, speakers, noise):
     names = [f"source_{n + 1}" for n in range(speakers)]
     return Row(cells["mixture_ID"], tuple(text(f"{name}_path") for name in names),
                tuple(gain(f"{name}_gain") for name in names), text("noise_path") if noise else None,
-               gain("noise_gain") if noise else None)
+               gain("noise_gain") if noise else None,
+               parse_extra(cells, speakers, RATE, f"{path}, line {line}"))
 
 
-def read_row(row, source_root, noise_root=None):
+def read_row(row, source_root, noise_root=None, rir_root=None):
     """The files of a row, as they are.
 
     Args:
         source_root: folder that ``source_paths`` are below.
         noise_root: folder that ``noise_path`` is below; None leaves the noise out.
+        rir_root: folder that room impulse responses are below, for rows that name some.
     Returns:
-        tuple: (C float32 [T_c], noise float32 [at most the longest T_c] or None), all at 16 kHz.
+        tuple: (C float32 [T_c], noise float32 [at most the longest T_c] or None), all at :func:`rate_of` the row.
     Raises:
         AudioError: a file that cannot be used, for the reasons of :func:`src.audio.read_mono`.
     """
-    sources = [read_mono(Path(source_root) / path, RATE)[0] for path in row.source_paths]
+    if row.extra:
+        sources = read_sources(row, source_root, rir_root)
+    else:
+        sources = [read_mono(Path(source_root) / path, RATE)[0] for path in row.source_paths]
     if noise_root is None or row.noise_path is None:
         return sources, None
-    return sources, read_noise(Path(noise_root) / row.noise_path, max(map(len, sources)))
+    path, longest = Path(noise_root) / row.noise_path, max(map(len, sources))
+    if row.extra:
+        return sources, read_extra_noise(path, row.extra, longest, probe(path).sample_rate)
+    return sources, read_noise(path, longest)
+
+
+def rate_of(row):
+    """Hz at which a row's gains are applied."""
+    return row.extra.rate if row.extra else RATE
 
 
 def read_noise(path, samples):
@@ -154,16 +169,17 @@ def noise_frames(path):
     return -(-probe(original).frames * ratio[0] // ratio[1])
 
 
-def render(sources, gains, noise, noise_gain, sample_rate, mode):
+def render(sources, gains, noise, noise_gain, sample_rate, mode, rate=RATE):
     """Sources and noise of one mixture by LibriMix's rules: extend the noise, then gain, then rate, then length.
 
     Args:
-        sources: C float32 arrays [T_c] at 16 kHz, of any lengths.
+        sources: C float32 arrays [T_c] at ``rate``, of any lengths.
         gains: C factors.
-        noise: float32 [N] at 16 kHz or None; beyond the longest source it is not used, a shorter one is repeated.
+        noise: float32 [N] at ``rate`` or None; beyond the longest source it is not used, a shorter one is repeated.
         sample_rate (int): of the result, Hz.
         mode: "min" cuts everything to the shortest source, "max" pads with zeros to the longest. The noise is as
             long as the longest source, so it never decides.
+        rate (int): of what is given, Hz; LibriMix's is 16 kHz.
     Returns:
         Rendered: sources float32 [C, T], noise float32 or float64 [T] or None.
     Raises:
@@ -173,7 +189,7 @@ def render(sources, gains, noise, noise_gain, sample_rate, mode):
     if noise is not None:
         longest = max(map(len, sources))
         signals.append(extend(noise[:longest], longest) * float(noise_gain))
-    signals = [resample_poly(signal, sample_rate, RATE) for signal in signals]
+    signals = [resample_poly(signal, sample_rate, rate) for signal in signals]
     if mode == "min":
         length = min(map(len, signals))
         signals = [signal[:length] for signal in signals]

@@ -12,7 +12,19 @@ from pathlib import Path
 from src.audio import AudioError, probe, to_pcm16_as_written
 from src.corpus import ENHANCEMENT_TARGET, MIXTURE_DIRS
 from src.errors import UserError
-from src.librimix import FADE, MIXTURES, RATE, mix, noise_frames, read_metadata, read_row, render, unperturbed
+from src.librimix import (
+    FADE,
+    MIXTURES,
+    RATE,
+    mix,
+    noise_frames,
+    rate_of,
+    read_metadata,
+    read_row,
+    render,
+    unperturbed,
+)
+from src.mix_columns import length_at
 from src.progress import Progress
 from src.subset import Loaded, Skip, Subset, stamp
 from src.wav_tree import WavTree
@@ -21,8 +33,8 @@ SHOWN = 5  # files named in an error
 LOOKERS = 8  # threads that look at files: a network disk answers slowly, but many at once
 ASKED_FOR = ("too short", "too long")  # reasons that leave a mixture out without --skip_bad
 
-# frames: at 16 kHz, 0 for one that is bad; problem: (reason, text) or None
-Seen = namedtuple("Seen", "frames stamp problem")
+# frames: at rate (Hz), 0 for one that is bad; problem: (reason, text) or None
+Seen = namedtuple("Seen", "frames stamp problem rate", defaults=(RATE,))
 
 
 def metadata_subsets(config):
@@ -58,6 +70,8 @@ def metadata_subsets(config):
     for name, (path, rows) in tables.items():
         wav_tree = WavTree(config.write_wav, name, speakers, config.sample_rate, config.mode,
                            kinds) if config.write_wav else None
+        if not config.rir_dir and any(row.extra and any(row.extra.rirs) for row in rows):
+            raise UserError(f"--rir_dir is missing: {path} names room impulse responses")
         recipe = MetadataRecipe(config, speech, noises, speakers, wav_tree)
         subsets.append(_describe(name, path, rows, recipe, config))
     return subsets
@@ -125,8 +139,12 @@ def _root(folder, inner, paths):
 def _describe(name, path, rows, recipe, config):
     """The subset of one CSV; rows whose files cannot be used are in its ``skipped``, those files in its ``faults``."""
     speech, noises = recipe.speech, recipe.noises
-    files = {os.path.join(speech, source): False for row in rows for source in row.source_paths}
-    files |= {os.path.join(noises, row.noise_path): True for row in rows} if noises else {}
+    files = {}  # path -> what is expected of it
+    for row in rows:
+        files |= {os.path.join(speech, source): "any" if row.extra else "speech" for source in row.source_paths}
+        files |= {os.path.join(recipe.rirs, rir): "any" for rir in (row.extra.rirs if row.extra else ()) if rir}
+        if noises:
+            files[os.path.join(noises, row.noise_path)] = "any" if row.extra else "noise"
     print(f"{name}: {len(rows)} mixtures of {recipe.speakers} speakers in {path}, {len(files)} files to look at",
           flush=True)
     seen = _look_at_all(files, name)
@@ -138,25 +156,37 @@ def _describe(name, path, rows, recipe, config):
     for row in rows:
         sources = [seen[os.path.join(speech, source)] for source in row.source_paths]
         noise = [seen[os.path.join(noises, row.noise_path)]] if noises else []
-        problem = next((one.problem for one in sources + noise if one.problem), None)
-        longest = max(one.frames for one in sources)
-        if not problem and noise and noise[0].frames < longest and noise[0].frames <= FADE:
-            problem = ("noise too short", f"{os.path.join(noises, row.noise_path)}: {noise[0].frames} samples, cannot "
+        others = [seen[os.path.join(recipe.rirs, rir)] for rir in (row.extra.rirs if row.extra else ()) if rir]
+        problem = next((one.problem for one in sources + noise + others if one.problem), None)
+        lengths, available = _lengths(row, sources, noise)
+        longest = max(lengths)
+        if not problem and noise and available < longest and available <= FADE:
+            problem = ("noise too short", f"{os.path.join(noises, row.noise_path)}: {available} samples, cannot "
                                           f"be extended to {longest}")
             faults[problem[0]].append(problem[1])
         if problem:
             skipped[problem[0]].append(f"{row.id} ({problem[1]})")
             continue
-        frames = (min if config.mode == "min" else max)(one.frames for one in sources)
+        frames = (min if config.mode == "min" else max)(lengths)
         items.append(row)
-        samples.append(-(-frames * config.sample_rate // RATE))
-        stamps.append([one.stamp for one in sources + noise])
+        samples.append(-(-frames * config.sample_rate // rate_of(row)))
+        stamps.append([one.stamp for one in sources + noise + others])
     return Subset(name, items, samples, stamps, recipe, path.name, MIXTURE_DIRS[config.task][0], recipe.targets,
                   str(path), dict(skipped), dict(faults), len(files), recipe.wav_tree)
 
 
+def _lengths(row, sources, noise):
+    """Samples of each source, and of the noise, at the rate of the row, from what was :class:`Seen` of their files."""
+    if not row.extra:
+        return [one.frames for one in sources], noise[0].frames if noise else 0
+    rate, extra = row.extra.rate, row.extra
+    lengths = [length_at(one.frames, start, used, one.rate, rate)
+               for one, start, used in zip(sources, extra.starts, extra.frames)]
+    return lengths, length_at(noise[0].frames, extra.noise_start, 0, noise[0].rate, rate) if noise else 0
+
+
 def _look_at_all(files, name):
-    """{path: Seen} of {path: whether it is a noise}."""
+    """{path: Seen} of {path: "speech" (16 kHz, one channel), "noise" (16 kHz) or "any"}."""
     seen, paths = {}, list(files)
     with ThreadPoolExecutor(LOOKERS) as pool, Progress(len(files), f"{name}, looking", "files") as progress:
         for start in range(0, len(paths), 1000):  # a pool is given everything at once
@@ -167,10 +197,10 @@ def _look_at_all(files, name):
     return seen
 
 
-def _look(path, is_noise):
+def _look(path, kind):
     """What the header of a file says of it, as :class:`Seen`."""
     path = Path(path)
-    original, _ = unperturbed(path) if is_noise else (None, None)
+    original, _ = unperturbed(path) if kind == "noise" else (None, None)
     here = original if original and not path.exists() and original.exists() else path
     try:
         mark = stamp(here)
@@ -179,13 +209,13 @@ def _look(path, is_noise):
         return Seen(0, "", ("missing file", str(path)))
     except AudioError as error:
         return Seen(0, "", (error.reason, str(error)))
-    if info.sample_rate != RATE:
+    if info.sample_rate != RATE and kind != "any":
         return Seen(0, "", ("other rate", f"{here}: {info.sample_rate} Hz, expected {RATE} Hz"))
-    if info.channels != 1 and not is_noise:
+    if info.channels != 1 and kind == "speech":
         return Seen(0, "", ("several channels", f"{here}: {info.channels} channels, expected 1"))
     if info.frames == 0:
         return Seen(0, "", ("empty", f"{here}: holds no samples"))
-    return Seen(noise_frames(path) if is_noise else info.frames, mark, None)
+    return Seen(noise_frames(path) if kind == "noise" else info.frames, mark, None, info.sample_rate)
 
 
 def complain(subsets):
@@ -219,7 +249,7 @@ class MetadataRecipe:
     """
 
     def __init__(self, config, speech, noises, speakers, wav_tree):
-        self.speech, self.noises = str(speech), noises and str(noises)
+        self.speech, self.noises, self.rirs = str(speech), noises and str(noises), config.rir_dir
         self.sample_rate, self.mode, self.kind = config.sample_rate, config.mode, MIXTURE_DIRS[config.task][0]
         self.min_samples = round(config.min_seconds * config.sample_rate)
         self.skip_bad, self.wav_tree, self.speakers = config.skip_bad, wav_tree, speakers
@@ -232,8 +262,9 @@ class MetadataRecipe:
         """Raises Skip for a mixture too short, and, with ``skip_bad``, for a file that cannot be read; else
         UserError."""
         try:
-            sources, noise = read_row(row, self.speech, self.noises)
-            rendered = render(sources, row.source_gains, noise, row.noise_gain, self.sample_rate, self.mode)
+            sources, noise = read_row(row, self.speech, self.noises, self.rirs)
+            rendered = render(sources, row.source_gains, noise, row.noise_gain, self.sample_rate, self.mode,
+                              rate_of(row))
         except AudioError as error:
             if self.skip_bad:
                 raise Skip(error.reason, f"{row.id} ({error})") from None

@@ -30,6 +30,7 @@ class Manifest:
     max_length: int
     shards: list  # of {file, rows, bytes, db_bytes (of the index beside it), sha256}
     skipped: dict = field(default_factory=dict)  # reason -> names
+    speakers: dict = field(default_factory=dict)  # of single recordings: name -> lengths of its rows, in row order
     request: str = ""  # what tells records of the same files and options from others
     created_by: str = f"dprnn {__version__}"
     version: int = VERSION

@@ -18,6 +18,15 @@ SCHEMA = {
     "mixture": {"type": "bytes"},  # int16 little-endian [T]
     "sources": {"type": "bytes"},  # int16 little-endian [C, T]
 }
+# One voice (or noise) alone: a recording, or a piece of a long one.
+RECORDING_SCHEMA = {
+    "id": {"type": "string"},
+    "speaker": {"type": "string"},
+    "length": {"type": "int32"},  # samples
+    "sample_rate": {"type": "int32"},  # Hz
+    "level": {"type": "float32"},  # of src.levels.active_level, dBFS
+    "pcm": {"type": "bytes"},  # int16 little-endian [T]
+}
 # A row must fit one page. Files are padded to whole pages (with holes, where the file system has them).
 PAGE_BYTES = 1 << 25
 MIN_PAGE_BYTES, MAX_PAGE_BYTES = 1 << 15, 1 << 28  # MindRecord's bounds
@@ -33,6 +42,12 @@ def row(identifier, index, sample_rate, mixture, sources):
             "sources": np.ascontiguousarray(sources, "<i2").tobytes()}
 
 
+def recording_row(identifier, speaker, sample_rate, level, pcm):
+    """One record of :data:`RECORDING_SCHEMA` from int16 samples [T]."""
+    return {"id": identifier, "speaker": speaker, "length": len(pcm), "sample_rate": int(sample_rate),
+            "level": float(np.float32(level)), "pcm": np.ascontiguousarray(pcm, "<i2").tobytes()}
+
+
 def row_bytes(samples, speakers):
     """Room a row of so many samples and sources takes in a page."""
     return 2 * samples * (1 + speakers) + ROW_OVERHEAD
@@ -46,8 +61,8 @@ def page_bytes(sizes):
     return 1 << (wanted - 1).bit_length()
 
 
-def write_shard(path, rows, page=PAGE_BYTES):
-    """Write an iterable of :func:`row` to a new MindRecord file, read it back, and return the number of rows.
+def write_shard(path, rows, page=PAGE_BYTES, schema=SCHEMA):
+    """Write an iterable of rows to a new MindRecord file, read it back, and return the number of rows.
 
     No rows, no file. A finished file must keep its name; the folder it is in may be renamed.
 
@@ -65,9 +80,9 @@ def write_shard(path, rows, page=PAGE_BYTES):
         writer.set_page_size(page)
         if page < PAGE_BYTES:
             writer.set_header_size(SMALL_HEADER_BYTES)
-        writer.add_schema(SCHEMA, "speech mixtures and their sources")
+        writer.add_schema(schema, "speech")
         for item in rows:
-            pcm_bytes = len(item["mixture"]) + len(item["sources"])
+            pcm_bytes = sum(len(value) for value in item.values() if isinstance(value, bytes))
             if pcm_bytes + ROW_OVERHEAD > page:
                 raise UserError(f"{path}: row {item['id']} has {pcm_bytes} bytes, more than a page of {page} holds")
             checksum = _checksum(item, checksum)
@@ -112,7 +127,7 @@ def read_rows(files):
 
 
 def stored_rows(path, chosen=None):
-    """Yield the rows of one shard in the form of :func:`row`; ``chosen``: only these places in the shard.
+    """Yield the rows of one shard in the form they were written; ``chosen``: only these places in the shard.
 
     Raises:
         UserError: the shard cannot be read.
@@ -124,21 +139,21 @@ def stored_rows(path, chosen=None):
         data = MindDataset([str(path)], num_parallel_workers=1, **order)
         for item in data.create_dict_iterator(num_epochs=1, output_numpy=True):
             # tobytes: indexing an |S array would strip zeros from the end
-            yield {name: value.tobytes() if SCHEMA[name]["type"] == "bytes" else value.item()
+            yield {name: value.tobytes() if value.dtype.kind == "S" else value.item()
                    for name, value in item.items()}
     except (RuntimeError, ValueError) as error:
         raise UserError(f"{path}: cannot read records: {_reason(path, error)}") from None
 
 
 def row_checksum(item):
-    """CRC-32 of a row in the form of :func:`row`: its id, numbers and PCM."""
+    """CRC-32 of a row in the form it is written: all its columns."""
     return _checksum(item, 0)
 
 
 def _checksum(item, before):
-    for value in (item["id"].encode(), str((item["index"], item["length"], item["sample_rate"])).encode(),
-                  item["mixture"], item["sources"]):
-        before = zlib.crc32(value, before)
+    for name in sorted(item):
+        value = item[name]
+        before = zlib.crc32(value if isinstance(value, bytes) else str(value).encode(), before)
     return before
 
 

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from src import checkpoint
 from src.config import model_part
 from src.dataset import Records, TrainLoader, utterances
+from src.dynamic_mixing import DynamicLoader
 from src.errors import UserError
 from src.metrics import Scorer
 from src.model import DPRNNTasNet, parameter_count
@@ -45,9 +46,7 @@ class Trainer:
         self.folder = Path(config.save_folder)
         self.last, self.best_path = self.folder / "last.ckpt", self.folder / "best.ckpt"
         ms.set_seed(config.seed)
-        records = Records(config.train_dir, config.sample_rate, config.num_spks)
-        segment = round(config.segment * config.sample_rate)
-        self.loader = TrainLoader(records, segment, config.batch_size, config.seed, config.num_workers)
+        self.loader = make_loader(config)
         self.valid = Records(config.valid_dir, config.sample_rate, config.num_spks) if config.valid_dir else None
         if self.last.exists() and not (config.resume or config.overwrite):
             raise UserError(f"{self.last} exists: --resume continues it, --overwrite starts again, "
@@ -80,9 +79,8 @@ class Trainer:
         config = self.config
         self._start_files()
         steps = len(self.loader)
-        hours = self.loader.records.manifest.hours
-        print(f"{parameter_count(self.network):,} parameters; {self.loader.records.rows} mixtures ({hours:.2f} h), "
-              f"{steps} steps per epoch, {config.epochs} epochs; compiling takes a moment", flush=True)
+        print(f"{parameter_count(self.network):,} parameters; {self.loader.describe()}, {steps} steps "
+              f"per epoch, {config.epochs} epochs; compiling takes a moment", flush=True)
         self.began, self.saved_at = time.monotonic() - 60 * self.minutes, time.monotonic()
         every = max(1, round(config.valid_every * steps))
         with _Signals() as signals:
@@ -205,6 +203,10 @@ class Trainer:
         self.epoch, self.position, self.step = info["epoch"], info["position"], info["step"]
         self.best, self.skipped = info["valid_si_snri"], info["skipped"]
         self.bad_in_a_row, self.minutes = info["bad_in_a_row"], info["minutes"]
+        if self.position >= len(self.loader):
+            raise UserError(f"--resume: {self.last} is at step {self.position} of an epoch, which has "
+                            f"{len(self.loader)} steps now; go on with the same data, --batch_size and "
+                            "--epoch_mixtures")
 
     def _start_files(self):
         """The folder, its config.yaml, and a log that ends where training goes on."""
@@ -227,6 +229,15 @@ class Trainer:
             _write_atomically(log, "\n".join(lines) + "\n")
         except OSError as error:
             raise UserError(f"--save_folder {self.folder}: {error.strerror or error}") from None
+
+
+def make_loader(config, rank=0, world=1):
+    """The loader of a recipe, for process ``rank`` of ``world``: crops of stored mixtures, or fresh ones."""
+    if config.dynamic_mixing:
+        return DynamicLoader(config, rank, world)
+    records = Records(config.train_dir, config.sample_rate, config.num_spks)
+    segment = round(config.segment * config.sample_rate)
+    return TrainLoader(records, segment, config.batch_size, config.seed, config.num_workers, rank, world)
 
 
 class Validator:

@@ -131,7 +131,7 @@ def _compare(item, place, first, expected, wrong):
     if place >= len(expected):
         wrong[place] = "is more than there should be"
     elif expected[place] is None:
-        if item["index"] != first + place:
+        if item.get("index", first + place) != first + place:
             wrong[place] = f"has number {item['index']}"
     elif row_checksum(item) != expected[place]:
         wrong[place] = item["id"]

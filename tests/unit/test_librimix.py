@@ -103,10 +103,10 @@ def test_metadata_is_read(tmp_path):
     path = write_csv(tmp_path / "m.csv", metadata_header(2), [good_row(), good_row(id="c")])
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes() + b"\r\n")  # a byte-order mark, an empty line
     rows = read_metadata(path)
-    assert rows[0] == ("a_b", ("a.flac", "b.flac"), (0.5, 0.2), "cv/n.wav", 1.0)
+    assert rows[0] == ("a_b", ("a.flac", "b.flac"), (0.5, 0.2), "cv/n.wav", 1.0, None)
     assert len(rows) == 2
     clean = write_csv(tmp_path / "c.csv", [*metadata_header(1, noise=False), "remark"], [["a", "a.flac", "1", "x"]])
-    assert read_metadata(clean) == [("a", ("a.flac",), (1.0,), None, None)]
+    assert read_metadata(clean) == [("a", ("a.flac",), (1.0,), None, None, None)]
 
 
 @pytest.mark.parametrize("drop", metadata_header(2))

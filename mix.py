@@ -1,0 +1,22 @@
+"""Any folders of single voices, noises and room impulse responses to mixtures in LibriMix's layout.
+
+    python mix.py --speech_dir voices --out_dir mixtures --subsets train,dev --shares 80,20 --num_mixtures 1000,100
+    python mix.py --speech_dir voices --noise_dir noises --num_spks 1 --noise snr --snr_low -5 --snr_high 20
+"""
+
+from src.config import MixConfig, parse_args, require
+from src.errors import run_cli
+
+
+def main(argv):
+    config = parse_args(MixConfig, argv)
+    require(config, "speech_dir", "out_dir")
+
+    from src.mixing import make_mixtures
+
+    tables = make_mixtures(config)
+    print(f"metadata: {', '.join(map(str, tables))}")
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,217 @@
+"""Single recordings to record folders, for dynamic mixing: voices (task speech) and noises (task noise).
+
+Recordings of any rate are resampled; long ones are cut into pieces, since a row is read whole each time a few seconds
+of it are wanted. The rows of a speaker follow each other, and the manifest has their lengths.
+"""
+
+import dataclasses
+import os
+import shutil
+from collections import defaultdict, namedtuple
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from src.audio import AudioError, probe, read_span, resample, to_pcm16
+from src.corpus import PATH_PARTS, find_subsets
+from src.errors import UserError
+from src.levels import active_level, protect
+from src.manifest import Manifest, write_manifest
+from src.mindrecord import RECORDING_SCHEMA, page_bytes, recording_row, row_bytes, row_checksum, write_shard
+from src.preprocess import left_out, output_names
+from src.progress import Progress
+from src.record_folder import check_target, clean_up, locked, partial_folder, swap_in
+from src.recordings import find_recordings, holds_mixtures, recordings_of_mixtures, subset_folders
+from src.shards import sha256
+from src.workers import worker_pool
+
+PIECE_SECONDS = 20  # longest row
+BLOCK_SECONDS = 600  # longest part of a recording that is in memory
+SHARD_RECORDINGS = 500
+SILENT_DBFS = -80.0  # a piece below this holds no voice
+
+Job = namedtuple("Job", "path recordings sample_rate min_samples")
+# lengths: {speaker: samples of each row}; entry: of the shard in the manifest, None without a row
+Written = namedtuple("Written", "lengths skipped entry")
+
+
+def preprocess_recordings(config):
+    """Do preprocess.py's job for the tasks speech and noise. Returns {subset: Manifest}.
+
+    Raises:
+        UserError: nothing usable, an output that must not be replaced, a disk that refuses.
+    """
+    try:
+        return _preprocess(config)
+    except BrokenPipeError:  # of our own output
+        raise
+    except OSError as error:
+        raise UserError(f"{error.filename or config.out_dir}: {error.strerror or error}") from None
+
+
+def _preprocess(config):
+    for name in ("metadata", "librispeech_dir", "write_wav"):
+        if getattr(config, name):
+            raise UserError(f"--{name} makes mixtures; --task {config.task} takes recordings from --in_dir")
+    sources = find_sources(config)
+    if config.dry_run:
+        return _foresee(sources)
+    targets = {name: Path(config.out_dir) / new for name, new in output_names(sources, config).items()}
+    for target in targets.values():  # every refusal comes before any work
+        check_target(target, config.overwrite)
+    Path(config.out_dir).mkdir(parents=True, exist_ok=True)
+    manifests = {}
+    with ExitStack() as stack:
+        for target in targets.values():
+            stack.enter_context(locked(target))
+            clean_up(target)
+            check_target(target, config.overwrite)  # as it is now that nobody else can change it
+            stack.callback(shutil.rmtree, partial_folder(target), ignore_errors=True)
+        jobs = {name: plan(recordings, partial_folder(targets[name]), config)
+                for name, (_, recordings, _) in sources.items()}
+        run = stack.enter_context(worker_pool(write_recordings, min(config.num_workers, max(map(len, jobs.values())))))
+        for name, (folder, _, skipped) in sources.items():
+            manifests[name] = _build(name, folder, skipped, jobs[name], run, config)
+        if config.strict and any(manifest.skipped for manifest in manifests.values()):
+            count = sum(len(names) for manifest in manifests.values() for names in manifest.skipped.values())
+            raise UserError(f"{count} skipped and --strict is set; nothing written")
+        for name, target in targets.items():
+            swap_in(partial_folder(target), target)
+            print(f"{name}: finished, {target}", flush=True)
+    return manifests
+
+
+def _foresee(sources):
+    """Print what there would be to write, as far as headers tell."""
+    for name, (_, recordings, skipped) in sources.items():
+        seconds, bad = 0.0, defaultdict(list, skipped)
+        for recording in recordings:
+            try:
+                info = probe(recording.path)
+                seconds += info.frames / info.sample_rate
+            except AudioError as error:
+                bad[error.reason].append(recording.id)
+        print(f"{name}: {seconds / 3600:.3f} h, nothing written (--dry_run)", flush=True)
+        left_out(name, bad)
+    return {}
+
+
+def find_sources(config):
+    """{subset: (folder, list[Recording], {reason: [name]})} of a mixture tree's sources or a tree of recordings."""
+    found = {}
+    if config.task == "speech" and Path(config.in_dir).is_dir() and holds_mixtures(config.in_dir):
+        trees = find_subsets(dataclasses.replace(config, task="sep_clean"))
+        for name, tree in trees.items():
+            found[name] = (tree.mixture_dir.parent, *recordings_of_mixtures(tree))
+    else:
+        folders = subset_folders(config.in_dir) if config.task == "speech" else {
+            Path(config.in_dir).resolve().name: Path(config.in_dir)}
+        chosen = [word.strip() for word in config.subsets.split(",") if word.strip()] or list(folders)
+        for name in chosen:
+            if name not in folders:
+                raise UserError(f"--subsets {name}: not in {config.in_dir}, which has {', '.join(folders)}")
+            level = config.speaker_level if config.task == "speech" else 0
+            found[name] = (folders[name], *find_recordings(folders[name], level))
+    for name, (folder, recordings, _) in found.items():
+        speakers = len({r.speaker for r in recordings})
+        print(f"{name}: {len(recordings)} recordings" + (f" of {speakers} speakers" if config.task == "speech" else "")
+              + f" in {folder}", flush=True)
+    return found
+
+
+def plan(recordings, folder, config):
+    """The jobs of a subset: consecutive ranges of its recordings, the same for any number of workers."""
+    size = min(config.shard_rows, SHARD_RECORDINGS)
+    return [Job(folder / f"recordings-{n:05d}.mindrecord", recordings[start : start + size], config.sample_rate,
+                round(config.min_seconds * config.sample_rate))
+            for n, start in enumerate(range(0, len(recordings), size))]
+
+
+def _build(name, folder, skipped, jobs, run, config):
+    """Write a subset's shards and manifest into its partial folder; returns the manifest."""
+    partial = jobs[0].path.parent
+    shutil.rmtree(partial, ignore_errors=True)  # of a killed run
+    partial.mkdir()
+    with Progress(sum(len(job.recordings) for job in jobs), name, "recordings") as progress:
+        written = run(jobs, progress.add)
+    skipped, speakers = defaultdict(list, skipped), defaultdict(list)
+    for result in written:
+        for reason, names in result.skipped.items():
+            skipped[reason] += names
+        for speaker, values in result.lengths.items():
+            speakers[speaker] += values
+    lengths = [length for values in speakers.values() for length in values]
+    hours = sum(lengths) / config.sample_rate / 3600
+    print(f"{name}: {len(lengths)} rows, {hours:.3f} h", flush=True)
+    left_out(name, skipped)
+    if not lengths:
+        raise UserError(f"{name}: not one usable recording; nothing written")
+    manifest = Manifest(
+        subset=name, corpus="/".join(Path(folder).resolve().parts[-PATH_PARTS:]), mixture="", targets=[],
+        task=config.task, num_spks=1, sample_rate=config.sample_rate, rows=len(lengths),
+        hours=hours, min_length=min(lengths), max_length=max(lengths),
+        shards=[result.entry for result in written if result.entry],
+        skipped={reason: names for reason, names in sorted(skipped.items())}, speakers=dict(speakers))
+    write_manifest(partial, manifest)
+    return manifest
+
+
+def write_recordings(job, tick):
+    """Write one shard (in a worker process); ``tick()`` once for each recording."""
+    lengths, skipped, crc32 = defaultdict(list), defaultdict(list), []
+
+    def rows():
+        for recording in job.recordings:
+            tick()
+            try:
+                for n, piece in enumerate(pieces(recording.path, job.sample_rate)):
+                    level = active_level(piece, job.sample_rate)
+                    if level < SILENT_DBFS or len(piece) < job.min_samples:
+                        reason = "silent" if level < SILENT_DBFS else "too short"
+                        skipped[reason].append(f"{recording.id}#{n} ({len(piece) / job.sample_rate:.1f} s)")
+                        continue
+                    row = recording_row(f"{recording.id}#{n}", recording.speaker, job.sample_rate, level,
+                                        to_pcm16(piece))
+                    lengths[recording.speaker].append(len(piece))
+                    crc32.append(f"{row_checksum(row):08x}")
+                    yield row
+            except AudioError as error:
+                skipped[error.reason].append(f"{recording.id} ({str(error).split(': ', 1)[-1]})")
+
+    longest = row_bytes(PIECE_SECONDS * job.sample_rate + 2, 0)
+    page = page_bytes([min(longest, _expected_bytes(r, job.sample_rate)) for r in job.recordings] + [longest])
+    if not write_shard(job.path, rows(), page, RECORDING_SCHEMA):
+        return Written({}, dict(skipped), None)
+    index = f"{job.path}.db"
+    return Written(dict(lengths), dict(skipped), {
+        "file": job.path.name, "rows": len(crc32), "bytes": os.stat(job.path).st_size,
+        "db_bytes": os.stat(index).st_size, "sha256": sha256(job.path), "db_sha256": sha256(index),
+        "crc32": "".join(crc32)})
+
+
+def pieces(path, sample_rate):
+    """Yield a recording as float32 pieces of equal length, at most ``PIECE_SECONDS`` each, at the wanted rate.
+
+    Where the new rate makes peaks beyond full scale the part that is in memory is scaled down.
+
+    Raises:
+        AudioError: a file that cannot be used.
+    """
+    info = probe(path)
+    block = BLOCK_SECONDS * info.sample_rate
+    # even an empty file is read, to be told so
+    for start in range(0, max(info.frames, 1), block):
+        samples = read_span(path, start, min(block, info.frames - start))[0]
+        samples = np.array(resample(samples, info.sample_rate, sample_rate))
+        if np.abs(samples).max() >= 1:
+            protect(samples)
+        yield from np.array_split(samples, max(1, -(-len(samples) // (PIECE_SECONDS * sample_rate))))
+
+
+def _expected_bytes(recording, sample_rate):
+    try:
+        info = probe(recording.path)
+    except AudioError:
+        return 0  # pieces() will say what is wrong with it
+    return row_bytes(round(info.frames * sample_rate / max(info.sample_rate, 1)), 0)
