@@ -71,7 +71,7 @@ def test_own_code_under_sanitizers():
     assert build(sanitize=True)
     result = call("dprnn_infer_tests", sanitize=True)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.count("passed") >= 13 and "FAILED" not in result.stdout
+    assert result.stdout == "formats: passed\nwav: passed\nseparation: passed\n"
     result = call("dprnn_fuzz", 5, int(time.time()) % 10**6, sanitize=True)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "no fault" in result.stdout
