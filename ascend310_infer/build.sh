@@ -34,7 +34,7 @@ fetch_lite() {
     esac
     local lite=$cache/mindspore-lite-2.0.0-$(uname -m)
     if [ ! -d "$lite" ]; then
-        mkdir -p "$cache" || fail "$cache: cannot write; DPRNN_CACHE names another folder"
+        mkdir -p "$cache" 2>/dev/null || fail "$cache: cannot write; DPRNN_CACHE names another folder"
         work=$(mktemp -d "$cache/.fetch.XXXXXX") || fail "$cache: cannot write; DPRNN_CACHE names another folder"
         trap 'rm -rf "$work"' EXIT  # of the subshell this runs in
         echo "fetching MindSpore Lite 2.0.0 ($platform)" >&2

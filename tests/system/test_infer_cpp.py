@@ -71,7 +71,7 @@ def test_own_code_under_sanitizers():
     assert build(sanitize=True)
     result = call("dprnn_infer_tests", sanitize=True)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.count("passed") >= 13 and "FAILED" not in result.stdout
+    assert result.stdout == "formats: passed\nwav: passed\nseparation: passed\n"
     result = call("dprnn_fuzz", 5, int(time.time()) % 10**6, sanitize=True)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "no fault" in result.stdout
@@ -265,6 +265,21 @@ def test_build_script(tmp_path):
     assert_one_line_error(run("ascend310_infer/build.sh", env=empty), "no MindSpore Lite")
     assert run("ascend310_infer/convert.sh", "one").returncode == 1
     assert_one_line_error(run("ascend310_infer/convert.sh", "no.onnx", tmp_path / "x.mindir"), "no such model")
+
+
+@pytest.mark.parametrize("abi", [0, 1])
+def test_abi_of_a_library_is_found_out(abi, tmp_path):
+    """From the names of its functions: vendors have shipped Lite with either."""
+    (tmp_path / "runtime/include/api").mkdir(parents=True)
+    (tmp_path / "runtime/include/api/model.h").write_text("")
+    (tmp_path / "runtime/lib").mkdir()
+    (tmp_path / "lite.cc").write_text("#include <string>\nnamespace mindspore { void F(const std::string &) {} }\n")
+    subprocess.run(["g++", "-shared", "-fPIC", f"-D_GLIBCXX_USE_CXX11_ABI={abi}", tmp_path / "lite.cc", "-o",
+                    tmp_path / "runtime/lib/libmindspore-lite.so"], check=True)
+    result = subprocess.run(["cmake", "-S", HERE, "-B", tmp_path / "build", f"-DLITE_ROOT={tmp_path}"],
+                            capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert f"libmindspore-lite.so, _GLIBCXX_USE_CXX11_ABI='{abi}'" in result.stdout
 
 
 @pytest.mark.skipif("MS_LITE_HOME" in os.environ, reason="makes one out of the Lite that build.sh fetches")
