@@ -14,7 +14,8 @@ def main(argv):
     if config.verify:
         from src.verify import verify
 
-        return verify(config.verify, config.num_workers)
+        verify(config.verify, config.num_workers)
+        return
     if config.metadata or config.librispeech_dir:
         require(config, "librispeech_dir", "metadata")
     else:
