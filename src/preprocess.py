@@ -130,7 +130,10 @@ def foresee(target, config):
 
 def _begin(targets, config, stack):
     """Refuse, lock and clear; returns the targets that are not finished yet."""
-    targets = [target for target in targets if config.overwrite or not _says_finished(target)]
+    finished = [target for target in targets if not config.overwrite and _says_finished(target)]
+    for target in finished:
+        target.forget()
+    targets = [target for target in targets if target not in finished]
     for target in targets:
         target.check()
     check_space(targets)
@@ -139,6 +142,7 @@ def _begin(targets, config, stack):
         stack.enter_context(target.held())
         # as it is now that nobody else can change it
         if not config.overwrite and _says_finished(target):
+            target.discard = True
             continue
         target.check()
         noted = target.prepare()

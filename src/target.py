@@ -131,12 +131,19 @@ class Target:
                 print(f"{self.subset.name}: unfinished; {kept} of {len(self.jobs)} shards are kept, the same command "
                       "goes on from there", flush=True)
 
+    def forget(self):
+        """Remove what a run that was killed at its very end left beside finished outputs."""
+        if self.partial.exists():
+            self.discard = True
+            with self.held():
+                pass
+
     def prepare(self):
         """Make the unfinished folders, cleared of what the jobs do not need; returns the number of finished jobs."""
         noted = self.noted()
         if not noted:
             self._remove_partial()
-        if self._has_wavs() if self.wavs else False:
+        if self.wavs and self._has_wavs():  # killed after they got their name
             self.jobs = [job._replace(wav_dir=None) for job in self.jobs]
             self.new_wavs = None
         self.notes.mkdir(parents=True, exist_ok=True)

@@ -16,37 +16,40 @@ SHOWN = 20  # damaged rows named for a shard
 
 # One shard: its folder, its entry in the manifest, number of its first row in the subset
 Check = namedtuple("Check", "folder shard first")
-# rows: numbers of damaged rows in the subset; texts: what is wrong, in words
-Found = namedtuple("Found", "rows texts")
 
 
 def verify(folder, num_workers=1):
-    """Do ``preprocess.py --verify``: print what is found, return 1 if something is damaged, else 0.
+    """Do ``preprocess.py --verify``: print what is found.
 
     Args:
         folder: a record folder, or one that holds several.
     Raises:
-        UserError: no record folder, or a manifest that cannot be used.
+        UserError: no record folder, a manifest that cannot be used, or anything damaged.
     """
-    damaged = shards = 0
-    for path in record_folders(folder):
-        manifest = read_manifest(path)
-        checks, first = [], 0
-        for shard in manifest.shards:
-            checks.append(Check(path, shard, first))
-            first += shard["rows"]
-        with worker_pool(check_shard, min(num_workers, len(checks))) as run, Progress(first, path.name, "rows") as bar:
-            results = run(checks, bar.add)
-        bad = [(check, found) for check, found in zip(checks, results) if found.texts]
-        for check, found in bad:
-            print(f"{path / check.shard['file']}: damaged: {'; '.join(found.texts)}", flush=True)
-        if not bad:
-            print(f"{path}: {first} rows in {len(checks)} shards, all as its manifest says", flush=True)
-        damaged, shards = damaged + len(bad), shards + len(checks)
+    plans = {path: _checks(path) for path in record_folders(folder)}
+    shards, damaged = sum(map(len, plans.values())), 0
+    with worker_pool(check_shard, min(num_workers, shards)) as run:
+        for path, checks in plans.items():
+            rows = sum(check.shard["rows"] for check in checks)
+            with Progress(rows, path.name, "rows") as progress:
+                results = run(checks, progress.add)
+            bad = [(check, texts) for check, texts in zip(checks, results) if texts]
+            for check, texts in bad:
+                print(f"{path / check.shard['file']}: damaged: {'; '.join(texts)}", flush=True)
+            if not bad:
+                print(f"{path}: {rows} rows in {len(checks)} shards, all as its manifest says", flush=True)
+            damaged += len(bad)
     if damaged:
         raise UserError(f"{folder}: {damaged} of {shards} shards are damaged; preprocess.py with --overwrite makes the "
                         "records again")
-    return 0
+
+
+def _checks(path):
+    checks, first = [], 0
+    for shard in read_manifest(path).shards:
+        checks.append(Check(path, shard, first))
+        first += shard["rows"]
+    return checks
 
 
 def record_folders(folder):
@@ -63,7 +66,7 @@ def record_folders(folder):
 
 
 def check_shard(check, tick):
-    """What is wrong with one shard (in a worker process)."""
+    """What is wrong with one shard, as a list of texts (in a worker process)."""
     shard, path = check.shard, Path(check.folder) / check.shard["file"]
     count, texts = shard["rows"], []
     for name, size, digest in ((path, shard["bytes"], shard["sha256"]),
@@ -86,7 +89,7 @@ def check_shard(check, tick):
         texts.append(f"{len(wrong)} of {count} rows: {', '.join(names[:SHOWN])}{more}")
     elif texts:
         texts.append("every row can be read and has its checksum" if sums else "every row can be read")
-    return Found([check.first + n for n in sorted(wrong)], texts)
+    return texts
 
 
 def _names(wrong, first):
