@@ -15,14 +15,15 @@ def main(argv):
     if config.verify:
         from src.verify import verify
 
-        return verify(config.verify, config.num_workers)
+        verify(config.verify, config.num_workers)
+        return
     if config.task in ("speech", "noise"):
         require(config, "in_dir", "out_dir")
 
         from src.speech_records import preprocess_recordings
 
         preprocess_recordings(config)
-        return 0
+        return
     if config.metadata or config.librispeech_dir:
         require(config, "librispeech_dir", "metadata")
     else:
@@ -31,7 +32,6 @@ def main(argv):
     from src.preprocess import preprocess
 
     preprocess(config)
-    return 0
 
 
 if __name__ == "__main__":

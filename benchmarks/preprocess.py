@@ -6,7 +6,7 @@ worker brings.
 """
 
 import argparse
-import subprocess
+import shutil
 import sys
 import tempfile
 import time
@@ -15,9 +15,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import numpy as np  # noqa: E402
+
 from src.audio import to_pcm16_as_written  # noqa: E402
+from src.config import PreprocessConfig  # noqa: E402
 from src.librimix import mix, read_metadata, read_row, render  # noqa: E402
+from src.librimix_corpus import metadata_subsets  # noqa: E402
 from src.mindrecord import page_bytes, row, row_bytes, write_shard  # noqa: E402
+from src.shards import plan, write_job  # noqa: E402
+from src.workers import worker_pool  # noqa: E402
 from tests.speech_trees import write_metadata, write_trees  # noqa: E402
 
 SECONDS = (2, 16)  # of the made files; LibriSpeech's clean parts have 12 s on average
@@ -74,27 +80,42 @@ def shares(args, scratch):
         print(f"  {what}: {100 * seconds / whole:.0f} %, {1000 * seconds / len(rows):.1f} ms a mixture")
 
 
-def scaling(args, scratch):
-    """Print the speed of the command with one and two workers, run in turn."""
-    script = Path(__file__).resolve().parents[1] / "preprocess.py"
-    hours = None
-    times = {1: [], 2: []}
-    for turn in range(2):
-        for workers in times:
-            out = scratch / f"out-{turn}-{workers}"
-            command = [sys.executable, script, "--librispeech_dir", args.librispeech_dir, "--metadata", args.metadata,
-                       "--out_dir", out, "--sample_rate", args.sample_rate, "--mode", args.mode, "--num_workers",
-                       workers, "--shard_rows", 50]
-            began = time.monotonic()
-            done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
-            times[workers].append(time.monotonic() - began)
-            hours = next(float(line.split(" rows, ")[1].split(" h,")[0]) for line in done.stdout.splitlines()
-                         if " rows, " in line)
-    best = {workers: min(found) for workers, found in times.items()}
-    for workers, seconds in best.items():
-        print(f"{workers} worker{'s' * (workers > 1)}: {hours:.2f} h in {seconds:.1f} s with start-up, "
-              f"{60 * hours / seconds:.2f} h of audio a minute")
+def scaling(args, scratch, rounds=5):
+    """Print the speed of one and of two workers, each round in turn, once MindSpore is loaded in them.
+
+    On a machine that is busy otherwise the CPU times tell more: as long as those of two workers together are those of
+    one, a second core is worth a second worker.
+    """
+    config = PreprocessConfig(librispeech_dir=str(args.librispeech_dir), metadata=str(args.metadata), shard_rows=25,
+                              sample_rate=args.sample_rate, mode=args.mode)
+    subset = metadata_subsets(config)[0]
+    hours = sum(subset.samples[: args.rows]) / args.sample_rate / 3600
+    best, spent = {1: float("inf"), 2: float("inf")}, {}
+    with worker_pool(timed_job, 1) as one, worker_pool(timed_job, 2) as two:
+        for turn in range(rounds + 1):
+            for count, run in ((1, one), (2, two)):
+                folder = scratch / f"turn-{turn}-{count}"
+                folder.mkdir()
+                jobs = plan(subset, folder, folder, None, "x", config)[: -(-args.rows // config.shard_rows)]
+                began, own = time.monotonic(), time.process_time()
+                in_jobs = sum(run(jobs, lambda count: None))
+                if turn:  # the first loads MindSpore
+                    best[count] = min(best[count], time.monotonic() - began)
+                    spent.setdefault(count, []).append((in_jobs, time.process_time() - own))
+                shutil.rmtree(folder)
+    for count, seconds in best.items():
+        jobs, own = np.median(spent[count], axis=0)
+        print(f"{count} worker{'s' * (count > 1)}: {hours:.2f} h of mixtures in {seconds:.1f} s, "
+              f"{60 * hours / seconds:.1f} h a minute (best of {rounds}); CPU time {jobs:.1f} s in workers, "
+              f"{own:.2f} s in the parent")
     print(f"two workers are {best[1] / best[2]:.2f} times as fast as one")
+
+
+def timed_job(job, tick):
+    """CPU time of one job, s."""
+    began = time.process_time()
+    write_job(job, tick)
+    return time.process_time() - began
 
 
 if __name__ == "__main__":

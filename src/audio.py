@@ -171,8 +171,11 @@ def to_pcm16(samples):
 def to_pcm16_as_written(samples):
     """Float samples to int16 just as libsndfile writes them to a 16-bit wav, which is how LibriMix is defined: rounded
     down, not to the nearest; values beyond full scale are clipped."""
-    wide = np.rint(np.asarray(samples, np.float64) * 2.0**31)  # it converts to 32 bits and drops the lower half
-    return (np.clip(wide, -(2.0**31), 2.0**31 - 1).astype(np.int64) >> 16).astype(np.int16)
+    wide = np.asarray(samples) * np.asarray(2.0**31, samples.dtype)  # it converts to 32 bits ...
+    np.rint(wide, out=wide)
+    wide *= 2.0**-16  # ... and drops the lower half; all of this is exact in float32 too
+    np.floor(wide, out=wide)
+    return np.clip(wide, -PCM_SCALE, PCM_SCALE - 1, out=wide).astype(np.int16)
 
 
 def from_pcm16(pcm):

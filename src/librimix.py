@@ -19,6 +19,7 @@ from src.mix_columns import parse_extra, read_extra_noise, read_sources
 
 RATE = 16000  # Hz, of the sources and noises
 FADE = RATE // 2 + 1  # samples over which one repetition of a noise passes into the next
+FILTER_REACH = 20  # samples beside its place, of the lower rate, that resample_poly looks at, and some
 MIXTURES = ("mix_clean", "mix_both", "mix_single")
 SPEEDS = {"sp08": (5, 4), "sp12": (5, 6)}  # suffix of a noise played at 0.8 or 1.2 times its speed -> up, down
 MAX_SPEAKERS = 8  # what a model can have; see src.config
@@ -189,9 +190,12 @@ def render(sources, gains, noise, noise_gain, sample_rate, mode, rate=RATE):
     if noise is not None:
         longest = max(map(len, sources))
         signals.append(extend(noise[:longest], longest) * float(noise_gain))
+    if mode == "min":  # what will be cut off need not be resampled, but for the reach of the filter
+        kept = min(map(len, sources)) + FILTER_REACH * (1 + rate // sample_rate)
+        signals = [signal[:kept] for signal in signals]
     signals = [resample_poly(signal, sample_rate, rate) for signal in signals]
     if mode == "min":
-        length = min(map(len, signals))
+        length = -(-min(map(len, sources)) * sample_rate // rate)
         signals = [signal[:length] for signal in signals]
     else:
         length = max(map(len, signals))

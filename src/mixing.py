@@ -103,6 +103,10 @@ def plan(config):
     speakers = sorted({voice.speaker for voice in voices})
     print(f"voices: {len(speakers)} speakers, {sum(v.seconds for v in voices) / 3600:.3f} h in {len(voices)} parts",
           flush=True)
+    low = sum(voice.rate < config.sample_rate for voice in voices)
+    if low:
+        print(f"voices: {low} parts were recorded at less than {config.sample_rate} Hz: no high frequencies in them",
+              flush=True)
     noises = _noises(config, voices)
     rooms = find_rooms(Path(config.rir_dir)) if config.rir_dir else {}
     rate = working_rate(voices + noises, config.sample_rate)

@@ -32,8 +32,9 @@ SHARD_RECORDINGS = 500
 SILENT_DBFS = -80.0  # a piece below this holds no voice
 
 Job = namedtuple("Job", "path recordings sample_rate min_samples")
-# lengths: {speaker: samples of each row}; entry: of the shard in the manifest, None without a row
-Written = namedtuple("Written", "lengths skipped entry")
+# lengths: {speaker: samples of each row}; entry: of the shard in the manifest, None without a row; low: how many
+# recordings have a lower rate than is wanted
+Written = namedtuple("Written", "lengths skipped entry low")
 
 
 def preprocess_recordings(config):
@@ -144,6 +145,10 @@ def _build(name, folder, skipped, jobs, run, config):
     lengths = [length for values in speakers.values() for length in values]
     hours = sum(lengths) / config.sample_rate / 3600
     print(f"{name}: {len(lengths)} rows, {hours:.3f} h", flush=True)
+    low = sum(result.low for result in written)
+    if low:
+        print(f"{name}: {low} were recorded at less than {config.sample_rate} Hz: no high frequencies in them",
+              flush=True)
     left_out(name, skipped)
     if not lengths:
         raise UserError(f"{name}: not one usable recording; nothing written")
@@ -159,12 +164,13 @@ def _build(name, folder, skipped, jobs, run, config):
 
 def write_recordings(job, tick):
     """Write one shard (in a worker process); ``tick()`` once for each recording."""
-    lengths, skipped, crc32 = defaultdict(list), defaultdict(list), []
+    lengths, skipped, crc32, low = defaultdict(list), defaultdict(list), [], []
 
     def rows():
         for recording in job.recordings:
             tick()
             try:
+                low.extend([recording.id] * (probe(recording.path).sample_rate < job.sample_rate))
                 for n, piece in enumerate(pieces(recording.path, job.sample_rate)):
                     level = active_level(piece, job.sample_rate)
                     if level < SILENT_DBFS or len(piece) < job.min_samples:
@@ -182,12 +188,12 @@ def write_recordings(job, tick):
     longest = row_bytes(PIECE_SECONDS * job.sample_rate + 2, 0)
     page = page_bytes([min(longest, _expected_bytes(r, job.sample_rate)) for r in job.recordings] + [longest])
     if not write_shard(job.path, rows(), page, RECORDING_SCHEMA):
-        return Written({}, dict(skipped), None)
+        return Written({}, dict(skipped), None, len(low))
     index = f"{job.path}.db"
     return Written(dict(lengths), dict(skipped), {
         "file": job.path.name, "rows": len(crc32), "bytes": os.stat(job.path).st_size,
         "db_bytes": os.stat(index).st_size, "sha256": sha256(job.path), "db_sha256": sha256(index),
-        "crc32": "".join(crc32)})
+        "crc32": "".join(crc32)}, len(low))
 
 
 def pieces(path, sample_rate):

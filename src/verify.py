@@ -19,12 +19,12 @@ Check = namedtuple("Check", "folder shard first")
 
 
 def verify(folder, num_workers=1):
-    """Do ``preprocess.py --verify``: print what is found, return 1 if something is damaged, else 0.
+    """Do ``preprocess.py --verify``: print what is found.
 
     Args:
         folder: a record folder, or one that holds several.
     Raises:
-        UserError: no record folder, or a manifest that cannot be used.
+        UserError: no record folder, a manifest that cannot be used, or anything damaged.
     """
     plans = {path: _checks(path) for path in record_folders(folder)}
     shards, damaged = sum(map(len, plans.values())), 0
@@ -42,7 +42,6 @@ def verify(folder, num_workers=1):
     if damaged:
         raise UserError(f"{folder}: {damaged} of {shards} shards are damaged; preprocess.py with --overwrite makes the "
                         "records again")
-    return 0
 
 
 def _checks(path):

@@ -190,6 +190,12 @@ def test_targets_in_a_room(here):
         DynamicLoader(replace(room, rir_dir=str(here / "data")))
 
 
+def test_a_fault_met_while_mixing_is_one_line(here, tmp_path):
+    write_audio(tmp_path / "rooms" / "a" / "nothing.wav", np.zeros(50), RATE)
+    with pytest.raises(UserError, match="nothing.wav: an impulse response of nothing but zeros"):
+        samples_of(DynamicLoader(config(here, rir_dir=str(tmp_path / "rooms"))))
+
+
 def test_a_pause_is_not_taken_for_a_voice(tmp_path):
     for n, speaker in enumerate(("anna", "ben")):
         gap = np.concatenate([tone(PITCHES[speaker], 1, seed=n), np.zeros(6 * RATE), tone(PITCHES[speaker], 1, seed=9)])

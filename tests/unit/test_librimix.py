@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
+from scipy.signal import resample_poly
 
 from src.audio import AudioError, to_pcm16_as_written
 from src.errors import UserError
@@ -43,6 +44,19 @@ def test_equal_to_the_rules_written_twice(corpus, tmp_path, rate, mode):
             assert difference.max() <= 1 and difference.mean() < 1e-3, (row.id, name)
             clipped += np.abs(signal).max() > 1
     assert clipped and extended > 1
+
+
+@pytest.mark.parametrize("rate", [4000, 8000, 11025, 16000, 22050, 48000])
+def test_cutting_before_resampling_changes_nothing(rate):
+    rng = np.random.default_rng(rate)
+    for lengths in ((5000, 9001), (12345, 777), (1, 400), (6001, 6003)):
+        sources = [rng.standard_normal(n).astype(np.float32) for n in lengths]
+        noise = rng.standard_normal(max(lengths)).astype(np.float32)
+        rendered = render(sources, (0.5, 2.0), noise, 0.1, rate, "min")
+        whole = [resample_poly(signal, rate, 16000) for signal in (0.5 * sources[0], 2 * sources[1], 0.1 * noise)]
+        length = min(map(len, whole))
+        for found, expected in zip((*rendered.sources, rendered.noise), whole, strict=True):
+            assert found.dtype == np.float32 and np.array_equal(found, expected[:length])
 
 
 def test_the_noise_never_decides_the_length(corpus):

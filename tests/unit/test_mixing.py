@@ -158,10 +158,12 @@ def test_long_recordings_are_used_in_windows_and_short_ones_named(tmp_path, caps
     assert starts["anna"] == starts["ben"] == {0, 37333, 74666}
 
 
-def test_other_rates_are_resampled(tmp_path):
+def test_other_rates_are_resampled(tmp_path, capsys):
     root = tmp_path / "voices"
     for speaker, rate in (("anna", 44100), ("ben", 16000), ("cleo", 8000)):
         write_audio(root / speaker / "x.wav", tone(PITCHES[speaker], 2, rate), rate)
+    plan(MixConfig(speech_dir=str(root), num_mixtures="3", sample_rate=16000))
+    assert "voices: 1 parts were recorded at less than 16000 Hz" in capsys.readouterr().out
     for row, _, rendered in signals_of(MixConfig(speech_dir=str(root), num_mixtures="3")):
         assert rendered.sources.shape[1] == pytest.approx(2 * RATE, abs=2)
         for path, gain, signal in zip(row.source_paths, row.source_gains, rendered.sources):

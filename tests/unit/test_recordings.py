@@ -82,7 +82,7 @@ def test_rows_are_the_recordings(tmp_path):
     assert manifest.rows == 15 and len(manifest.shards) == 4 and not manifest.skipped
     assert speech(root, tmp_path / "two", num_workers=2, shard_rows=4)["voices"] == manifest
     assert json.loads((tmp_path / "data" / "voices" / "manifest.json").read_text())["task"] == "speech"
-    assert verify(tmp_path / "data") == 0
+    verify(tmp_path / "data")  # raises what is damaged
     tapes = Tapes(tmp_path / "data" / "voices", 8000, 5)
     rows = list(tapes.read(range(15), list(RECORDING_SCHEMA)))
     assert [str(row["speaker"]) for row in rows] == [name for name in manifest.speakers for _ in range(3)]
