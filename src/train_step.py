@@ -3,6 +3,7 @@
 import mindspore as ms
 from mindspore import nn, ops
 
+from src.adam import Adam
 from src.loss import PITLoss
 
 
@@ -13,7 +14,7 @@ def build_optimizer(config, network):
     groups = [{"params": parameters, "weight_decay": config.l2}]
     if config.optimizer == "sgd":
         return nn.Momentum(groups, config.lr, config.momentum)
-    return nn.Adam(groups, config.lr)
+    return Adam(groups, config.lr)
 
 
 class TrainStep(nn.Cell):
