@@ -216,7 +216,7 @@ def test_killed_five_times_and_whole_in_the_end(many, tmp_path):
 
 def test_another_request_does_not_use_what_is_left(many, tmp_path):
     root, metadata = many
-    flags = ("--out_dir", "", "--write_wav", tmp_path, "--shard_rows", 20)
+    flags = ("--out_dir", "", "--write_wav", tmp_path, "--shard_rows", 8)
     base = tmp_path / "Libri2Mix/wav8k/min"
     process = start(root, metadata, *flags, "--num_workers", 1, "--wham_dir", root)
     kill_after_notes(process, base / ".train-100.partial/notes", 2, 0)

@@ -320,20 +320,22 @@ def ended(pids, seconds=10):
     return True
 
 
-def test_ctrl_c_keeps_what_is_whole(tmp_path, small):
-    folder, ids = small
-    process = start(folder, tmp_path, "--shard_rows", 2)
-    wait_for_shard(process, tmp_path, "notes/*.json")
+def test_ctrl_c_keeps_what_is_whole(tmp_path):
+    folder, out = tmp_path / "train", tmp_path / "data"
+    ids = write_subset(folder, 200, seconds=(0.05, 0.1))
+    flags = ("--shard_rows", 4, "--num_workers", 1)  # takes seconds from the first shard to the last
+    process = start(folder, out, *flags)
+    wait_for_shard(process, out, "notes/*.json")
     workers = children(process.pid)
     os.killpg(process.pid, signal.SIGINT)
     stdout, stderr = process.communicate(timeout=30)
     assert (process.returncode, stderr) == (130, "interrupted\n")
     assert workers and ended(workers)
-    assert "of 20 shards are kept, the same command goes on" in stdout
-    assert leftovers(tmp_path) == [".train.partial"]
-    assert "of 20 shards are there from an unfinished run" in succeed(folder, tmp_path, "--shard_rows", 2)
-    assert_equals_disk(tmp_path / "train", folder, ids)
-    assert leftovers(tmp_path) == []
+    assert "of 50 shards are kept, the same command goes on" in stdout
+    assert leftovers(out) == [".train.partial"]
+    assert "of 50 shards are there from an unfinished run" in succeed(folder, out, *flags)
+    assert_equals_disk(out / "train", folder, ids)
+    assert leftovers(out) == []
 
 
 def test_kill_9_at_any_moment(tmp_path, small):
