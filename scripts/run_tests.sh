@@ -5,4 +5,5 @@ source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 make_venv requirements-dev.txt
 cd "$ROOT"
 "$PYTHON" -m ruff check .
-"$PYTHON" -m pytest "$@"
+# test files side by side, each in one process: module fixtures are made once
+"$PYTHON" -m pytest -n auto --maxprocesses 4 --dist loadfile "$@"

@@ -1,5 +1,6 @@
 """The C++ program as tests use it: built once, and small models for it whose output is known."""
 
+import fcntl
 import functools
 import hashlib
 import json
@@ -20,8 +21,10 @@ HERE = ROOT / "ascend310_infer"
 def build(sanitize=False):
     """Folder of the built programs."""
     folder = Path(os.environ.get("BUILD_DIR", HERE)) / ("build-sanitize" if sanitize else "build")
-    result = run("ascend310_infer/build.sh", timeout=900,
-                 env={"SANITIZE": str(int(sanitize)), "BUILD_DIR": str(folder)})
+    with open(HERE / ".build.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test files run side by side
+        result = run("ascend310_infer/build.sh", timeout=900,
+                     env={"SANITIZE": str(int(sanitize)), "BUILD_DIR": str(folder)})
     assert result.returncode == 0, result.stderr
     return folder
 
