@@ -75,3 +75,24 @@ class PITLoss(nn.Cell):
     def construct(self, estimates, sources, lengths):
         best, _ = self.search(pairwise_si_snr(estimates, sources, lengths))
         return -ops.mean(best)
+
+
+class UnlearntLoss(nn.Cell):
+    """The PIT loss of the utterances whose loss is still above ``threshold`` dB (0: of all of them).
+
+    Returns (their sum divided by the batch size, the plain loss of the whole batch, their share of the batch). Leaving
+    out what is separated well already is how SpeechBrain trains SepFormer (Subakan et al. 2021, arXiv 2010.13154).
+    """
+
+    def __init__(self, speakers, threshold):
+        super().__init__()
+        self.search = PermutationSearch(speakers)
+        self.threshold = threshold
+
+    def construct(self, estimates, sources, lengths):
+        best, _ = self.search(pairwise_si_snr(estimates, sources, lengths))
+        loss = -ops.mean(best)
+        if self.threshold == 0:
+            return loss, loss, ops.ones_like(loss)
+        kept = (-best > self.threshold).astype(best.dtype)
+        return -ops.mean(best * kept), loss, ops.mean(kept)
