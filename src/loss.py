@@ -16,7 +16,12 @@ DB_PER_NEPER = 10 / math.log(10)  # 10 log10(x) = DB_PER_NEPER * ln(x)
 
 
 def pairwise_si_snr(estimates, sources, lengths):
-    """SI-SNR of every estimate against every source, dB.
+    """SI-SNR of every estimate against every source, dB; arguments as of :func:`pairwise_ratio`."""
+    return DB_PER_NEPER * ops.log(pairwise_ratio(estimates, sources, lengths))
+
+
+def pairwise_ratio(estimates, sources, lengths):
+    """SI-SNR of every estimate against every source as a ratio of powers, above 0.
 
     Args:
         estimates (Tensor): [B, E, T].
@@ -34,8 +39,7 @@ def pairwise_si_snr(estimates, sources, lengths):
     energy = ops.sum(sources * sources, -1, keepdim=True) + EPS
     target = dot / energy * sources  # [B, E, C, T]
     noise = estimates - target
-    ratio = ops.sum(target * target, -1) / (ops.sum(noise * noise, -1) + EPS)
-    return DB_PER_NEPER * ops.log(ratio + EPS)
+    return ops.sum(target * target, -1) / (ops.sum(noise * noise, -1) + EPS) + EPS
 
 
 def zero_mean(signals, valid, count):

@@ -92,7 +92,7 @@ class RunFolder:
             _write(self.path / "config.yaml", yaml.safe_dump(dataclasses.asdict(self.config), sort_keys=False))
             kept = [] if rows is None else self._whole_rows()[:rows]
             self.rows = len(kept)
-            lines = [LOG_FIELDS] + [[row[k] or "" for k in LOG_FIELDS] for row in kept]
+            lines = [LOG_FIELDS] + [[row.get(k) or "" for k in LOG_FIELDS] for row in kept]
             _write(self.log, "".join(",".join(line) + "\n" for line in lines))
             if self.config.tensorboard:
                 from src.event_files import EventFiles

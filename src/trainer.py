@@ -225,6 +225,7 @@ class Trainer:
         if not self.window and valid_loss is None:
             return
         loss, norm, seconds, whole = map(float, np.mean(self.window, 0)) if self.window else [None] * 4
+        foreseen = whole and len(self.window) < self.step - self.first_step  # not from the one that was compiled
         self.window = []
         speed = whole and self._step_rows() * self.config.segment / max(whole, 1e-9)
         # Linux counts in KiB
@@ -242,7 +243,7 @@ class Trainer:
         if valid_loss is not None:
             words += [f"validation loss {valid_loss:.3f}", f"SI-SNRi {valid_si_snri:.2f} dB"]
         words += [f"{peak:.1f} GB", f"{self.minutes:.1f} min"]
-        if whole and self.step > self.first_step + 1:  # the first one was compiled
+        if foreseen:
             words.append(f"{duration(self._seconds_left(whole))} left")
         self._say(", ".join(words))
 
