@@ -209,6 +209,8 @@ class Job:
         self.process.wait()
 
     def _show(self, data):
+        if not self.single:  # errors come at the end
+            data = b"".join(line for line in data.splitlines(True) if not line.startswith((b"error: ", b"[INFO] DIST")))
         for stream in (sys.stdout.buffer, self.tee):
             try:
                 stream.write(data)

@@ -42,15 +42,18 @@ class RunFolder:
     # ---- reading
 
     def newest(self, say=print):
-        """The newest state that can be read: (path, ModelConfig, info, values).
+        """The newest state that can be read: (path, ModelConfig, info, values); None of a run that had written none.
 
         Args:
             say: called with a line for every one that cannot.
         Raises:
-            UserError: there is none.
+            UserError: there is no run here, or none of its states can be read.
         """
         older = self._older("last")
         found = [path for path in (self.last, *(older[step] for step in sorted(older, reverse=True))) if path.exists()]
+        if not found and (self.path / "config.yaml").exists():
+            say(f"{self.path}: the run was ended before it had written a state; starting from its beginning")
+            return None
         if not found:
             raise UserError(f"--resume: {self.last} does not exist; start without --resume")
         trouble = None

@@ -63,12 +63,13 @@ class Trainer:
         self.validated_at = 0  # step of the last validation
         self.window = []  # (loss, norm, seconds, seconds with loading) since the last log row
         rows = None
-        if config.resume:
-            rows = self._restore()
+        state = self.files.newest(self._say) if config.resume else None
+        if state:
+            rows = self._restore(*state)
         elif config.init_from:
             for notice in start_from(self.network, config):
                 self._say(notice)
-        if self.average and not config.resume:
+        if self.average and not state:
             self.average.restart(self.network)
         self._check_alike()
         self.first_step = self.step
@@ -277,9 +278,8 @@ class Trainer:
         self.files.save_last(self.network, self._info(), self.optimizer, self._means())
         self.saved_at = time.monotonic()
 
-    def _restore(self):
-        """The newest state into this trainer; returns the number of log rows it knows of."""
-        path, found, info, values = self.files.newest(self._say)
+    def _restore(self, path, found, info, values):
+        """A state of this run into this trainer; returns the number of log rows it knows of."""
         if found != model_part(self.config):
             raise UserError(f"--resume: {path} is of another architecture than this recipe: "
                             f"{differences(found, model_part(self.config))}")

@@ -57,7 +57,7 @@ def test_kill_at_any_moment(data, tmp_path):
     seed = int(os.environ.get("KILL_SEED", random.SystemRandom().randrange(10**6)))
     rng = random.Random(seed)
     folder = tmp_path / "killed"
-    kills = [("checkpoint", rng.randint(2, 5)), ("rename", rng.randint(5, 12)), ("row", rng.randint(2, 3)),
+    kills = [("checkpoint", rng.randint(1, 5)), ("rename", rng.randint(5, 12)), ("row", rng.randint(2, 3)),
              ("time", round(rng.uniform(0, 0.5), 3))]
     for n, (kind, number) in enumerate(kills):
         line = [sys.executable, str(ROOT / "tests" / "killed_run.py"), kind, str(number),

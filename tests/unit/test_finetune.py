@@ -89,6 +89,10 @@ def test_states_and_best_files(tmp_path):
     assert resumed.newest()[2]["step"] == 10, "killed between two renames"
     with pytest.raises(UserError, match="last-10.ckpt exists"):
         RunFolder(config)
+    (folder.path / "last-10.ckpt").unlink()
+    assert resumed.newest(said.append) is None and "from its beginning" in said[-1]
+    with pytest.raises(UserError, match="start without --resume"):
+        RunFolder(dataclasses.replace(config, resume=True, save_folder=str(tmp_path / "none"))).newest()
 
     scores = {}
     for step, score in ((1, 1.0), (2, 3.0), (3, 2.0), (4, 2.5)):
