@@ -190,6 +190,7 @@ def _link(path, other):
     except OSError:
         shutil.copyfile(path, temporary)
     os.replace(temporary, other)
+    temporary.unlink(missing_ok=True)  # left where both were names of the same file already
 
 
 def _write(path, text):
