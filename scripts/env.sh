@@ -40,3 +40,13 @@ make_venv() {
         echo "$wanted" >"$stamp"
     fi
 }
+
+# find_valid_dir DATA_DIR: valid_dir becomes its sibling dev or cv, or nothing.
+find_valid_dir() {
+    local name
+    valid_dir=""
+    for name in dev cv; do
+        if [ -d "$(dirname "$1")/$name" ]; then valid_dir="$(dirname "$1")/$name"; return; fi
+    done
+    echo "no dev or cv folder beside $1: training without validation"
+}

@@ -15,10 +15,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 use_python
 device_id="$1" data_dir="${2%/}"
 shift 2
-valid_dir=""
-for name in dev cv; do
-    if [ -d "$(dirname "$data_dir")/$name" ]; then valid_dir="$(dirname "$data_dir")/$name"; break; fi
-done
-[ -n "$valid_dir" ] || echo "no dev or cv folder beside $data_dir: training without validation"
+find_valid_dir "$data_dir"
 "$PYTHON" "$ROOT/train.py" --config_path "$ROOT/configs/dprnn_libri2mix.yaml" --train_dir "$data_dir" \
-    --valid_dir "$valid_dir" --device_target "${DEVICE_TARGET:-Ascend}" --device_id "$device_id" "$@" 2>&1 | tee train.log
+    --valid_dir "$valid_dir" --device_target "${DEVICE_TARGET:-Ascend}" --device_id "$device_id" "$@" 2>&1 | tee -i train.log

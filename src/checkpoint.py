@@ -14,23 +14,34 @@ from src.model import DPRNNTasNet
 
 FORMAT = "dprnn-tasnet/1"
 OPTIMIZER_PREFIX = "optimizer."
+AVERAGE_PREFIX = "average."
 
 
-def save(path, network, info, optimizer=None):
+class Unreadable(UserError):
+    """A checkpoint that is truncated or corrupt."""
+
+
+def save(path, network, info, optimizer=None, average=None):
     """Write weights, model configuration and ``info`` to ``path``: to a temporary name, then renamed.
 
     Args:
         network (DPRNNTasNet): its ``config`` goes along.
         info (dict): JSON-able facts: epoch, step, scores, training state.
         optimizer (nn.Optimizer): its moments and counters are stored too, for resuming.
+        average (dict): {name: Parameter}, the mean of the weights: stored beside them with an optimizer, in their place
+            without one.
     Raises:
         UserError: the folder cannot be written.
     """
     path = Path(path)
     # MindSpore appends .ckpt to other names
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp.ckpt")
+    average = average or {}
     items = [{"name": p.name, "data": p} for p in network.get_parameters()]
-    if optimizer is not None:
+    if optimizer is None:
+        items = [{"name": item["name"], "data": average.get(item["name"], item["data"])} for item in items]
+    else:
+        items += [{"name": AVERAGE_PREFIX + name, "data": Tensor(p.asnumpy())} for name, p in average.items()]
         items += [{"name": OPTIMIZER_PREFIX + p.name, "data": Tensor(p.asnumpy())} for p in own_parameters(optimizer)]
     config = json.dumps(dataclasses.asdict(model_part(network.config)))
     try:
@@ -60,7 +71,7 @@ def read(path):
     Returns:
         tuple: (ModelConfig, info dict, {name: array}).
     Raises:
-        UserError: missing, truncated, corrupt, or not written by this project.
+        UserError: missing, truncated or corrupt (:class:`Unreadable`), or not written by this project.
     """
     path = Path(path)
     if path.is_dir():
@@ -74,7 +85,7 @@ def read(path):
         values = ms.load_checkpoint(str(path), crc_check=True)
     except Exception as error:  # protobuf, checksum and value errors alike mean that the file is no good
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{path}: not readable as a checkpoint, truncated or corrupt ({reason[:120]})") from None
+        raise Unreadable(f"{path}: not readable as a checkpoint, truncated or corrupt ({reason[:120]})") from None
     if values.pop("format", None) != FORMAT:
         raise UserError(f"{path}: a checkpoint of another project or version: it carries no DPRNN configuration; "
                         "use one written by train.py here")
@@ -101,10 +112,19 @@ def load_weights(network, values, path):
 
 def load_optimizer(optimizer, values, path):
     """Restore what :func:`save` stored of the optimizer."""
-    for parameter in own_parameters(optimizer):
-        value = values.get(OPTIMIZER_PREFIX + parameter.name)
+    _load_group({OPTIMIZER_PREFIX + p.name: p for p in own_parameters(optimizer)}, values, path, "optimizer state")
+
+
+def load_average(average, values, path):
+    """Restore what :func:`save` stored of the mean of the weights ({name: Parameter})."""
+    _load_group({AVERAGE_PREFIX + name: p for name, p in average.items()}, values, path, "mean of the weights (--ema)")
+
+
+def _load_group(parameters, values, path, what):
+    for name, parameter in parameters.items():
+        value = values.get(name)
         if value is None or tuple(value.shape) != tuple(parameter.shape):
-            raise UserError(f"{path}: holds no matching optimizer state; resume needs a last.ckpt of the same recipe")
+            raise UserError(f"{path}: holds no matching {what}; resume needs a last.ckpt of the same recipe")
         parameter.set_data(Tensor(value))
 
 
@@ -135,9 +155,3 @@ def for_inference(network):
     network.set_train(False)
     network.set_inputs(Tensor(shape=[None, None], dtype=ms.float32))
     return network
-
-
-def copy_weights(source, target):
-    """Weights of one network into another of the same configuration."""
-    for mine, theirs in zip(target.get_parameters(), source.get_parameters()):
-        mine.set_data(theirs)

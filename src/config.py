@@ -18,9 +18,10 @@ from src.errors import UserError
 DEVICE_TARGETS = ("auto", "Ascend", "CPU")
 
 
-def option(default, text, *, choices=None, low=None, high=None, above=None):
-    """A dataclass field that is also a flag. ``low``/``high`` are inclusive bounds, ``above`` an exclusive one."""
-    return field(default=default, metadata=dict(text=text, choices=choices, low=low, high=high, above=above))
+def option(default, text, *, choices=None, low=None, high=None, above=None, old=None):
+    """A dataclass field that is also a flag. ``low``/``high`` are inclusive bounds, ``above`` an exclusive one;
+    ``old`` is a name it had before, which still works."""
+    return field(default=default, metadata=dict(text=text, choices=choices, low=low, high=high, above=above, old=old))
 
 
 @dataclass
@@ -148,29 +149,50 @@ class TrainConfig(ModelConfig, DeviceConfig, DynamicMixingConfig):
     save_folder: str = option("checkpoints/dprnn", "output: last.ckpt, best.ckpt, train_log.csv, config.yaml")
     segment: float = option(4.0, "training crop, seconds", above=0.0)
     cv_maxlen: float = option(0.0, "validation: longest utterance, seconds, longer ones are cut; 0: full", low=0.0)
-    batch_size: int = option(3, "mixtures per step and device", low=1)
+    batch_size: int = option(3, "mixtures per device whose gradient is computed together", low=1)
+    accumulate: int = option(1, "batches per optimizer step: as one batch so many times as large, in the memory of one",
+                             low=1)
     epochs: int = option(100, "passes over the training set", low=1)
     max_minutes: float = option(0.0, "stop after this many minutes of wall time, with a last validation; 0: no limit",
                                 low=0.0)
     max_steps: int = option(0, "stop after this many optimizer steps; 0: no limit", low=0)
     valid_every: float = option(1.0, "validate each so many epochs (the last epoch always)", above=0.0)
+    early_stop: int = option(0, "stop after so many validations without a better SI-SNRi; 0: never", low=0)
     seed: int = option(1, "seed of weights, shuffling, crops and dropout", low=0)
     num_workers: int = option(2, "loader threads", low=1, high=64)
     optimizer: str = option("adam", "optimizer", choices=("adam", "sgd"))
     lr: float = option(1e-3, "initial learning rate", above=0.0)
     momentum: float = option(0.0, "momentum of sgd", low=0.0, high=0.999)
-    l2: float = option(1e-5, "weight decay added to the gradient", low=0.0)
+    l2: float = option(1e-5, "weight decay added to the gradient of every parameter, norms and biases too", low=0.0)
     clip_norm: float = option(5.0, "global gradient norm is clipped to this; 0: no clipping", low=0.0)
-    schedule: str = option("piecewise", "learning rate: piecewise (original), exponential (paper) or constant",
-                           choices=("piecewise", "exponential", "constant"))
+    schedule: str = option("piecewise", "learning rate: piecewise (original), exponential (paper), plateau or constant",
+                           choices=("piecewise", "exponential", "plateau", "constant"))
     milestones: str = option("15,45,75", "piecewise: epochs at which the rate is multiplied by lr_decay")
-    lr_decay: float = option(0.5, "piecewise: the factor; for exponential use 0.98", above=0.0, high=1.0)
+    lr_decay: float = option(0.5, "piecewise, plateau: the factor; for exponential use 0.98", above=0.0, high=1.0)
     decay_epochs: int = option(2, "exponential: epochs per factor", low=1)
+    patience: int = option(5, "plateau: validations without a better SI-SNRi before the rate is multiplied", low=1)
+    warmup_steps: int = option(0, "the rate grows from 0 over the first so many steps, under any schedule", low=0)
+    loss_threshold: float = option(0.0, "utterances whose loss is below this (-30, dB) are learnt: they give no "
+                                        "gradient; 0: all do", low=-200.0, high=0.0)
+    ema: float = option(0.0, "decay of a running mean of the weights (0.999), which is what is validated and kept as "
+                        "best.ckpt; 0: none", low=0.0, high=0.999999)
+    amp: str = option("none", "matrix products of the separator in fp16 or bf16; weights, norms, loss and clipping "
+                      "stay fp32", choices=("none", "fp16", "bf16"))
+    loss_scale: float = option(32768.0, "fp16: the loss is multiplied by this before its gradient is taken; halved at "
+                               "an overflow, doubled after 2000 good steps", low=1.0)
     max_bad_steps: int = option(20, "stop when so many steps in a row are not finite", low=1)
     log_every: int = option(20, "print a progress line every so many steps", low=1)
+    save_minutes: float = option(10.0, "last.ckpt is at most this old, and a step; 0: written each step", low=0.0)
+    keep_last: int = option(2, "the newest so many states are kept, to resume from; each is three times the weights "
+                            "(32 MB for 2.6 M parameters)", low=1)
+    keep_best: int = option(1, "so many of the best validations are kept", low=1)
+    tensorboard: bool = option(False, "also write event files to <save_folder>/tensorboard (needs tensorboardX)")
+    distribute: bool = option(False, "one of several processes: run_distribute_train.sh starts them and sets this")
     resume: bool = option(False, "continue from <save_folder>/last.ckpt")
     overwrite: bool = option(False, "start again in a save_folder that holds a run")
-    checkpoint: str = option("", "start from the weights of this checkpoint (a fine-tune: fresh optimizer)")
+    init_from: str = option("", "start from the weights of this checkpoint (a fine-tune: fresh optimizer)",
+                            old="checkpoint")
+    freeze: str = option("", "comma-separated parts that stay as they are: encoder, decoder, separator.blocks.0, ...")
 
 
 @dataclass
@@ -228,6 +250,10 @@ class ConvertConfig:
 
 
 SCRIPT_CONFIGS = (PreprocessConfig, MixConfig, TrainConfig, EvalConfig, ExportConfig, SeparateConfig, ConvertConfig)
+
+
+OLD_NAMES = {f.metadata["old"]: f.name for cls in SCRIPT_CONFIGS for f in dataclasses.fields(cls)
+             if f.metadata["old"]}
 
 
 def known_keys():
@@ -308,7 +334,7 @@ def read_yaml(path):
         return {}
     if not isinstance(values, dict):
         raise UserError(f"--config_path {path}: expected `key: value` lines, found a {type(values).__name__}")
-    values = {str(k).replace("-", "_"): v for k, v in values.items()}
+    values = {OLD_NAMES.get(k, k): v for k, v in ((str(k).replace("-", "_"), v) for k, v in values.items())}
     for key in values:
         if key not in known_keys():
             raise UserError(f"--config_path {path}: unknown key {key!r}{_suggestion(key, known_keys())}")
@@ -341,7 +367,8 @@ def parse_args(cls, argv, positional=None):
     parser.add_argument("--config_path", "--config-path", default="", help="YAML recipe; flags win over it")
     specs = {f.name: f for f in dataclasses.fields(cls)}
     for name, spec in specs.items():
-        spellings = dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}"))
+        names = filter(None, (name, spec.metadata["old"]))
+        spellings = dict.fromkeys(f"--{word}" for n in names for word in (n, n.replace("_", "-")))
         shown = "{" + ",".join(spec.metadata["choices"]) + "}" if spec.metadata["choices"] else name.upper()
         extra = dict(nargs="?", const="true") if spec.type is bool else {}
         parser.add_argument(*spellings, dest=name, default=argparse.SUPPRESS, metavar=shown,

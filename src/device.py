@@ -20,9 +20,11 @@ def has_card():
     return bool(glob.glob("/dev/davinci[0-9]*"))
 
 
-def setup(device_target="auto", device_id=0):
+def setup(device_target="auto", device_id=0, distribute=False):
     """Graph mode on the wanted device, with thread counts that fit this machine. Returns the device's name.
 
+    Args:
+        distribute (bool): one of several processes: MindSpore gives each its Ascend, and ``parallel.join`` comes next.
     Raises:
         UserError: the device does not exist here.
     """
@@ -32,10 +34,13 @@ def setup(device_target="auto", device_id=0):
         if target == "CPU":
             try:
                 ms.set_device("CPU")
-                _fit_threads(len(os.sched_getaffinity(0)))
+                sharing = local_workers() if distribute else 1
+                _fit_threads(max(1, len(os.sched_getaffinity(0)) // sharing))
             except RuntimeError:  # something has run already: the device and its threads are fixed
                 if ms.get_context("device_target") != "CPU":
                     raise
+        elif distribute:
+            ms.set_device(target)  # the id follows from the rank
         else:
             ms.set_device(target, device_id)
             ms.ops.zeros((1,), ms.float32).asnumpy()  # the device is opened lazily: fail here, with a clear line
@@ -45,6 +50,11 @@ def setup(device_target="auto", device_id=0):
         raise UserError(f"device_target {target}, device_id {device_id}: not usable on this machine ({reason[:160]}); "
                         "DEVICE_TARGET=CPU or --device_target CPU runs anywhere") from None
     return target
+
+
+def local_workers():
+    """How many processes of a job share this machine, as src/launch.py says."""
+    return max(1, int(os.environ.get("LOCAL_WORKER_NUM", "1")))
 
 
 def _fit_threads(cores):

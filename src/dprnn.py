@@ -5,6 +5,7 @@ from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import initializer
 
 from src.chunking import overlap_add, pad_time, span, split
+from src.dropout import build_dropout
 from src.linear import Linear
 from src.norms import build_norm
 from src.rnn import Recurrent
@@ -34,16 +35,17 @@ class DualPathBlock(nn.Cell):
         self.inter_rnn = Recurrent(rnn_type, channels, hidden, bidirectional, rnn_kernel)
         self.inter_linear = Linear((2 if bidirectional else 1) * hidden, channels)
         self.inter_norm = build_norm(norm, channels)
-        self.dropout = nn.Dropout(p=dropout) if dropout else nn.Identity()
+        self.intra_dropout = build_dropout(dropout)
+        self.inter_dropout = build_dropout(dropout)
 
     def construct(self, x):
         batch, chunks, size, channels = x.shape
         y = ops.reshape(ops.transpose(x, (2, 0, 1, 3)), (size, batch * chunks, channels))
-        y = self.intra_linear(self.dropout(self.intra_rnn(y)))  # along K
+        y = self.intra_linear(self.intra_dropout(self.intra_rnn(y)))  # along K
         y = ops.transpose(ops.reshape(y, (size, batch, chunks, channels)), (1, 2, 0, 3))
         x = x + self.intra_norm(y)
         y = ops.reshape(ops.transpose(x, (1, 0, 2, 3)), (chunks, batch * size, channels))
-        y = self.inter_linear(self.dropout(self.inter_rnn(y)))  # along S
+        y = self.inter_linear(self.inter_dropout(self.inter_rnn(y)))  # along S
         y = ops.transpose(ops.reshape(y, (chunks, batch, size, channels)), (1, 0, 2, 3))
         return x + self.inter_norm(y)
 

@@ -9,7 +9,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.checkpoint import OPTIMIZER_PREFIX, load_model, read
+from src.checkpoint import AVERAGE_PREFIX, OPTIMIZER_PREFIX, load_model, read
 from src.config import ModelConfig, from_dict
 from src.errors import UserError
 
@@ -134,7 +134,8 @@ def read_weights(path):
     path = Path(path)
     if path.suffix not in EXPORTS:
         config, _, values = read(path)
-        return config, {name: v for name, v in values.items() if not name.startswith(OPTIMIZER_PREFIX)}
+        training = (OPTIMIZER_PREFIX, AVERAGE_PREFIX)
+        return config, {name: v for name, v in values.items() if not name.startswith(training)}
     config, meta = read_meta(path)
     if meta["format"] != "MINDIR" or meta.get("fp16"):
         raise UserError(f"{path}: {'has half-precision weights' if meta.get('fp16') else 'is not a MindSpore MINDIR'}; "

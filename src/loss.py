@@ -16,7 +16,12 @@ DB_PER_NEPER = 10 / math.log(10)  # 10 log10(x) = DB_PER_NEPER * ln(x)
 
 
 def pairwise_si_snr(estimates, sources, lengths):
-    """SI-SNR of every estimate against every source, dB.
+    """SI-SNR of every estimate against every source, dB; arguments as of :func:`pairwise_ratio`."""
+    return DB_PER_NEPER * ops.log(pairwise_ratio(estimates, sources, lengths))
+
+
+def pairwise_ratio(estimates, sources, lengths):
+    """SI-SNR of every estimate against every source as a ratio of powers, above 0.
 
     Args:
         estimates (Tensor): [B, E, T].
@@ -34,8 +39,7 @@ def pairwise_si_snr(estimates, sources, lengths):
     energy = ops.sum(sources * sources, -1, keepdim=True) + EPS
     target = dot / energy * sources  # [B, E, C, T]
     noise = estimates - target
-    ratio = ops.sum(target * target, -1) / (ops.sum(noise * noise, -1) + EPS)
-    return DB_PER_NEPER * ops.log(ratio + EPS)
+    return ops.sum(target * target, -1) / (ops.sum(noise * noise, -1) + EPS) + EPS
 
 
 def zero_mean(signals, valid, count):
@@ -75,3 +79,24 @@ class PITLoss(nn.Cell):
     def construct(self, estimates, sources, lengths):
         best, _ = self.search(pairwise_si_snr(estimates, sources, lengths))
         return -ops.mean(best)
+
+
+class UnlearntLoss(nn.Cell):
+    """The PIT loss of the utterances whose loss is still above ``threshold`` dB (0: of all of them).
+
+    Returns (their sum divided by the batch size, the plain loss of the whole batch, their share of the batch). Leaving
+    out what is separated well already is how SpeechBrain trains SepFormer (Subakan et al. 2021, arXiv 2010.13154).
+    """
+
+    def __init__(self, speakers, threshold):
+        super().__init__()
+        self.search = PermutationSearch(speakers)
+        self.threshold = threshold
+
+    def construct(self, estimates, sources, lengths):
+        best, _ = self.search(pairwise_si_snr(estimates, sources, lengths))
+        loss = -ops.mean(best)
+        if self.threshold == 0:
+            return loss, loss, ops.ones_like(loss)
+        kept = (-best > self.threshold).astype(best.dtype)
+        return -ops.mean(best * kept), loss, ops.mean(kept)

@@ -19,6 +19,7 @@ class DPRNNTasNet(nn.Cell):
     def __init__(self, config, kernel=None):
         super().__init__()
         self.config = config
+        self.next_draw = None  # with dropout: see src/dropout.py
         self.encoder = Encoder(config.in_channels, config.kernel_size)
         self.separator = Separator(config, kernel or rnn_kernel(config.rnn_type))
         # Masks multiply the encoded mixture; with another number of mask channels it is projected to fit.

@@ -4,7 +4,6 @@ import csv
 import os
 from pathlib import Path
 
-import librosa
 import matplotlib
 import numpy as np
 
@@ -35,6 +34,8 @@ def spectrograms(path, columns, sample_rate):
         columns (list[list[tuple]]): columns of (title, samples float [T]); all share one colour scale.
         sample_rate (int): Hz.
     """
+    import librosa  # seconds to load, and the curve of a run does not need it
+
     window = 2 ** round(np.log2(WINDOW_SECONDS * sample_rate))
     decibels = [[(title, librosa.amplitude_to_db(np.abs(librosa.stft(np.asarray(x, np.float32), n_fft=window,
                                                                       hop_length=window // 4)), ref=1.0, amin=1e-6))

@@ -14,7 +14,7 @@ import mindspore as ms
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import Uniform, initializer
 
-from src.linear import project
+from src.linear import project, rounded
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
@@ -89,7 +89,9 @@ class PerDirection(nn.Cell):
 
 
 class TimeLoop(nn.Cell):
-    """Any cell, one time step after the other."""
+    """Any cell, one time step after the other. ``product_type``, ``rounding``: see src/precision.py."""
+
+    product_type = rounding = None
 
     def __init__(self, rnn_type, hidden):
         super().__init__()
@@ -97,6 +99,10 @@ class TimeLoop(nn.Cell):
 
     def construct(self, x, w_ih, w_hh, b_ih, b_hh):
         steps, batch, _ = x.shape
+        if self.product_type is not None:
+            w_ih, w_hh = w_ih.astype(self.product_type), w_hh.astype(self.product_type)
+        if self.rounding is not None:
+            x, w_ih, w_hh = rounded(x, self.rounding), rounded(w_ih, self.rounding), rounded(w_hh, self.rounding)
         inputs = project(x, w_ih) + b_ih  # [T, B, gates * H], all steps in one product
         w_hh = w_hh.T
         h = ops.zeros((batch, self.hidden), x.dtype)
@@ -111,7 +117,8 @@ class TimeLoop(nn.Cell):
 
     def step(self, gates_in, h, c, w_hh, b_hh):
         """One time step: [B, gates * H], [B, H], [B, H] -> new h and c."""
-        gates_h = ops.matmul(h.astype(w_hh.dtype), w_hh).astype(h.dtype) + b_hh
+        factor = h if self.rounding is None else rounded(h, self.rounding)
+        gates_h = ops.matmul(factor.astype(w_hh.dtype), w_hh).astype(h.dtype) + b_hh
         n = self.hidden
         if self.rnn_type == "LSTM":
             gates = gates_in + gates_h

@@ -1,14 +1,15 @@
-"""One optimizer step: gradient, reduce over devices, clip, update, and refusal of what is not finite."""
+"""One optimizer step: gradient, mean over devices, clip, update, and refusal of what is not finite."""
 
 import mindspore as ms
-from mindspore import nn, ops
+from mindspore import Parameter, Tensor, nn, ops
 
 from src.adam import Adam
-from src.loss import PITLoss
+from src.loss import PITLoss, UnlearntLoss
+from src.parallel import mean_over_processes
 
 
 def build_optimizer(config, network):
-    """Adam or SGD over every parameter, l2 added to the gradient; each step is given its learning rate."""
+    """Adam or SGD over every parameter that is trained, l2 added to the gradient; each step is given its rate."""
     parameters = network.trainable_params()
     # One group with its own weight decay: MindSpore otherwise leaves out names with "gamma" and "beta".
     groups = [{"params": parameters, "weight_decay": config.l2}]
@@ -17,41 +18,77 @@ def build_optimizer(config, network):
     return Adam(groups, config.lr)
 
 
-class TrainStep(nn.Cell):
-    """(mixture [B, T], sources [B, C, T], lengths [B], rate []) -> (loss, gradient norm, finite); the weights move.
+def build_step(network, optimizer, config, world=1):
+    """The step of a recipe: :class:`TrainStep`, or :class:`AccumulatedStep` where it is made of several batches."""
+    kind = TrainStep if config.accumulate == 1 else AccumulatedStep
+    return kind(network, optimizer, config, world)
 
-    The norm is the one before clipping. Where the loss or the gradient is not finite nothing is updated, not even
-    the optimizer's counters, and ``finite`` is False.
 
-    A Cell, not a jitted function: the runtime drives functions through a queue that spins, which on few cores
-    costs several times the step itself.
+class Gradient(nn.Cell):
+    """(mixture, sources, lengths, loss scale or None) -> (loss, share of utterances not learnt yet, gradients).
 
-    Args:
-        reducer (nn.DistributedGradReducer): averages gradients over devices; None on one device.
+    The gradients are of the sum over the utterances not learnt yet, divided by the batch size, times the scale.
     """
 
-    def __init__(self, network, optimizer, config, reducer=None):
+    def __init__(self, network, config):
         super().__init__()
+        self.plain = not config.loss_threshold and config.amp != "fp16"
         criterion = PITLoss(config.num_spks)
+        unlearnt = UnlearntLoss(config.num_spks, config.loss_threshold)
 
         # Closures, so that network and optimizer do not become children, whose parameters would be renamed.
-        def forward(mixture, sources, lengths):
+        def plain(mixture, sources, lengths):
             return criterion(network(mixture), sources, lengths)
 
-        def update(gradients, rate):
+        def scaled(mixture, sources, lengths, scale):
+            objective, loss, share = unlearnt(network(mixture), sources, lengths)
+            return objective * scale, loss, share
+
+        weights = network.trainable_params()
+        self.next_draw = network.next_draw
+        self.gradient = ms.value_and_grad(plain if self.plain else scaled, None, weights, has_aux=not self.plain)
+
+    def construct(self, mixture, sources, lengths, scale):
+        if self.next_draw is not None:
+            self.next_draw()
+        if self.plain:
+            loss, gradients = self.gradient(mixture, sources, lengths)
+            return loss, 1.0, gradients
+        (_, loss, share), gradients = self.gradient(mixture, sources, lengths, 1.0 if scale is None else scale)
+        return loss, share, gradients
+
+
+class Update(nn.Cell):
+    """(loss, share, gradients, rate, loss scale or None) -> (loss, gradient norm, finite); the weights move.
+
+    Loss, share and gradients are averaged over processes first, so that all decide alike.
+    """
+
+    def __init__(self, optimizer, config, world):
+        super().__init__()
+        self.world, self.clip_norm, self.threshold = world, config.clip_norm, config.loss_threshold
+        self.total = ops.AllReduce() if world > 1 else None
+
+        def step(gradients, rate):
             # Assigned here and not from outside: the compiled graph would not see that.
             ops.assign(optimizer.learning_rate, rate)
             return optimizer(gradients)
 
-        self.gradient = ms.value_and_grad(forward, None, network.trainable_params())
-        self.update = update
-        self.reducer = reducer
-        self.clip_norm = config.clip_norm
+        self.step = step
 
-    def construct(self, mixture, sources, lengths, rate):
-        loss, gradients = self.gradient(mixture, sources, lengths)
-        if self.reducer is not None:
-            gradients = self.reducer(gradients)
+    def construct(self, loss, share, gradients, rate, scale):
+        if self.world > 1:
+            loss, share, gradients = mean_over_processes(loss, share, gradients, self.total, self.world)
+        factor = 1.0
+        if self.threshold:
+            factor = 1.0 / ops.maximum(share, 1e-6)
+        if scale is not None:
+            factor = factor / scale
+        if self.threshold or scale is not None:
+            scaled = ()
+            for g in gradients:
+                scaled = scaled + (g * factor,)
+            gradients = scaled
         squares = 0.0
         for g in gradients:
             squares = squares + ops.sum(g * g)
@@ -63,6 +100,100 @@ class TrainStep(nn.Cell):
             for g in gradients:
                 clipped = clipped + (g * scale,)
             gradients = clipped
-        if finite:
-            self.update(gradients, rate)
+        move = finite
+        if self.threshold:
+            move = ops.logical_and(finite, share > 0)  # all learnt: Adam would go on by its momentum
+        if move:
+            self.step(gradients, rate)
         return loss, norm, finite
+
+
+class TrainStep(nn.Cell):
+    """(mixture [B, T], sources [B, C, T], lengths [B], rate []) -> (loss, gradient norm, finite); the weights move.
+
+    The norm is the one before clipping. Where the loss or the gradient is not finite nothing is updated, not even
+    the optimizer's counters, and ``finite`` is False. With ``amp`` fp16 a fifth input is the loss scale [].
+
+    A Cell, not a jitted function: the runtime drives functions through a queue that spins, which on few cores
+    costs several times the step itself.
+
+    Args:
+        world (int): processes that train together, see src/parallel.py.
+    """
+
+    def __init__(self, network, optimizer, config, world=1):
+        super().__init__()
+        self.gradient = Gradient(network, config)
+        self.update = Update(optimizer, config, world)
+
+    def construct(self, mixture, sources, lengths, rate, scale=None):
+        loss, share, gradients = self.gradient(mixture, sources, lengths, scale)
+        return self.update(loss, share, gradients, rate, scale)
+
+
+class AccumulatedStep:
+    """As :class:`TrainStep`, on ``accumulate`` times the batch: gradients are added up, one part after the other."""
+
+    def __init__(self, network, optimizer, config, world=1):
+        self.parts = config.accumulate
+        sums = _Sums(network)
+        self.add, self.move = _Add(network, config, sums), _Move(optimizer, config, world, sums)
+
+    def __call__(self, mixture, sources, lengths, *rates):
+        size = mixture.shape[0] // self.parts
+        for start in range(0, size * self.parts, size):
+            part = slice(start, start + size)
+            self.add(mixture[part], sources[part], lengths[part], *rates[1:])
+        return self.move(*rates)
+
+
+class _Sums:
+    """Running sums of gradients, and of loss and share."""
+
+    def __init__(self, network):
+        zeros = [(f"sum.{p.name}", p.shape) for p in network.trainable_params()]
+        self.gradients = tuple(Parameter(ops.zeros(shape, ms.float32), name=name) for name, shape in zeros)
+        self.facts = Parameter(Tensor([0.0, 0.0], ms.float32), name="sum.loss_and_share")
+
+
+class _Add(nn.Cell):
+    def __init__(self, network, config, sums):
+        super().__init__()
+        self.gradient = Gradient(network, config)
+
+        def add(gradients, facts):
+            for total, g in zip(sums.gradients, gradients):
+                ops.assign_add(total, g)
+            ops.assign_add(sums.facts, facts)
+
+        self.keep = add
+
+    def construct(self, mixture, sources, lengths, scale=None):
+        loss, share, gradients = self.gradient(mixture, sources, lengths, scale)
+        self.keep(gradients, ops.stack((loss, share * ops.ones_like(loss))))
+        return loss
+
+
+class _Move(nn.Cell):
+    def __init__(self, optimizer, config, world, sums):
+        super().__init__()
+        self.update = Update(optimizer, config, world)
+        self.parts = config.accumulate
+
+        def means():
+            found = ()
+            for total in sums.gradients:
+                found = found + (total / config.accumulate,)
+            return found, sums.facts / config.accumulate
+
+        def clear():
+            for total in sums.gradients:
+                ops.assign(total, ops.zeros_like(total))
+            ops.assign(sums.facts, ops.zeros_like(sums.facts))
+
+        self.means, self.clear = means, clear
+
+    def construct(self, rate, scale=None):
+        gradients, facts = self.means()
+        self.clear()
+        return self.update(facts[0], facts[1], gradients, rate, scale)

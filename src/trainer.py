@@ -1,32 +1,34 @@
 """The training loop: epochs, validation, log, checkpoints, interruption and resume."""
 
-import csv
 import dataclasses
-import os
-import signal
+import json
+import resource
 import sys
 import time
-from pathlib import Path
+import zlib
 
 import mindspore as ms
 import numpy as np
-import yaml
 from mindspore import Tensor
 from tqdm import tqdm
 
 from src import checkpoint
 from src.config import model_part
-from src.dataset import Records, TrainLoader, utterances
+from src.dataset import Records, TrainLoader
+from src.dropout import seed_dropout
 from src.dynamic_mixing import DynamicLoader
 from src.errors import UserError
-from src.metrics import Scorer
+from src.finetune import differences, freeze, start_from
+from src.interrupt import Signals
 from src.model import DPRNNTasNet, parameter_count
-from src.schedule import learning_rate, milestones
-from src.train_step import TrainStep, build_optimizer
-
-LOG_FIELDS = ("step", "epoch", "train_loss", "valid_loss", "valid_si_snri", "lr", "grad_norm", "step_seconds",
-              "skipped_steps", "minutes")
-SAVE_MINUTES = 10  # last.ckpt is at most this old
+from src.parallel import World
+from src.precision import LossScale, set_precision
+from src.progress import duration
+from src.run_folder import RunFolder
+from src.schedule import Schedule
+from src.train_step import build_optimizer, build_step
+from src.validation import Validator
+from src.weight_average import WeightAverage
 
 
 class Interrupted(Exception):
@@ -34,68 +36,82 @@ class Interrupted(Exception):
 
 
 class Trainer:
-    """Everything one run holds; :meth:`run` trains to the end of the recipe.
+    """Everything one run holds; :meth:`run` trains to the end of the recipe. Its files: see src/run_folder.py.
 
-    Files in ``save_folder``: last.ckpt (weights, optimizer, position), best.ckpt (weights of the best validation),
-    train_log.csv, config.yaml.
+    Args:
+        config (src.config.TrainConfig): the recipe.
+        world (src.parallel.World): the processes that train together.
     """
 
-    def __init__(self, config):
-        self.config = config
-        milestones(config)  # a wrong list should fail now, not at its epoch
-        self.folder = Path(config.save_folder)
-        self.last, self.best_path = self.folder / "last.ckpt", self.folder / "best.ckpt"
-        ms.set_seed(config.seed)
-        self.loader = make_loader(config)
-        self.valid = Records(config.valid_dir, config.sample_rate, config.num_spks) if config.valid_dir else None
-        if self.last.exists() and not (config.resume or config.overwrite):
-            raise UserError(f"{self.last} exists: --resume continues it, --overwrite starts again, "
-                            "or choose another --save_folder")
+    def __init__(self, config, world=None):
+        self.config, self.world = config, world or World()
+        self.schedule = Schedule(config)
+        ms.set_seed(config.seed)  # the same first weights everywhere
+        self.loader = make_loader(config, self.world)
+        valid = Records(config.valid_dir, config.sample_rate, config.num_spks) if config.valid_dir else None
+        self.files = RunFolder(config, self.world.lead)
         self.network = DPRNNTasNet(model_part(config))
         self.network.set_train()
+        set_precision(self.network, config.amp)
+        self.frozen = freeze(self.network, config.freeze)
         self.optimizer = build_optimizer(config, self.network)
+        self.average = WeightAverage(self.network, config.ema) if config.ema else None
+        self.loss_scale = LossScale(config.loss_scale) if config.amp == "fp16" else None
         self.epoch, self.step, self.position = 0, 0, 0  # position: steps done in this epoch
-        self.best, self.skipped, self.bad_in_a_row, self.minutes = None, 0, 0, 0.0
-        self.window = []  # (loss, norm, seconds) since the last log row
-        if config.resume:
-            self._restore()
-        elif config.checkpoint:
-            found, _, values = checkpoint.read(config.checkpoint)
-            if dataclasses.replace(found, dropout=config.dropout) != model_part(config):
-                raise UserError(f"--checkpoint {config.checkpoint}: of another architecture than this recipe: "
-                                f"{_differences(found, model_part(config))}")
-            checkpoint.load_weights(self.network, values, config.checkpoint)
-        self.train_step = TrainStep(self.network, self.optimizer, config)
-        if self.valid:
-            self.validator = Validator(model_part(config), round(config.cv_maxlen * config.sample_rate))
+        self.best, self.best_scores = None, {}  # scores: {step: SI-SNRi} of the files kept
+        self.skipped, self.bad_in_a_row, self.minutes = 0, 0, 0.0
+        self.validated_at = 0  # step of the last validation
+        self.window = []  # (loss, norm, seconds, seconds with loading) since the last log row
+        rows = None
+        state = self.files.newest(self._say) if config.resume else None
+        if state:
+            rows = self._restore(*state)
+        elif config.init_from:
+            for notice in start_from(self.network, config):
+                self._say(notice)
+        if self.average and not state:
+            self.average.restart(self.network)
+        self._check_alike()
+        self.first_step = self.step
+        self.files.start(rows)
+        seed_dropout(self.network, config.seed, self.world.rank, self.step * config.accumulate)
+        self.train_step = build_step(self.network, self.optimizer, config, self.world.size)
+        self.validator = valid and Validator(model_part(config), valid, round(config.cv_maxlen * config.sample_rate),
+                                             self.world)
+
+    # ---- the loop
 
     def run(self):
-        """Train to the last epoch, or until the time or step limit. Returns the best validation SI-SNRi (or None).
+        """Train to the last epoch, or until a limit. Returns the best validation SI-SNRi (or None).
 
         Raises:
             Interrupted: asked to stop; last.ckpt holds the state.
             UserError: the loss stayed non-finite.
         """
-        config = self.config
-        self._start_files()
-        steps = len(self.loader)
-        print(f"{parameter_count(self.network):,} parameters; {self.loader.describe()}, {steps} steps "
-              f"per epoch, {config.epochs} epochs; compiling takes a moment", flush=True)
+        config, steps = self.config, len(self.loader)
+        together = f" on {self.world.size} devices" if self.world.size > 1 else ""
+        frozen = f", {self.frozen:,} of them frozen" if self.frozen else ""
+        self._say(f"{parameter_count(self.network) + self.frozen:,} parameters{frozen}; {self.loader.describe()}, "
+                  f"{steps} steps per epoch{together}, {config.epochs} epochs; compiling takes a moment")
         self.began, self.saved_at = time.monotonic() - 60 * self.minutes, time.monotonic()
         every = max(1, round(config.valid_every * steps))
-        with _Signals() as signals:
-            while self.epoch < config.epochs and not self._out_of_budget():
-                self._run_epoch(signals, steps, every)
-        if self.step and not self.validated:
+        over = self._is_over(*self.world.any(self._is_late()))
+        with Signals(self._say) as signals:
+            while self.epoch < config.epochs and not over:
+                over = self._run_epoch(signals, steps, every)
+        if self.step and self.validated_at != self.step:
             self._validate()
-        self._save_last()
+        if self.files.saved_step != self.step:
+            self._save_last()
+        self.files.close()
         return self.best
 
     def _run_epoch(self, signals, steps, every):
+        """Train to the end of the epoch; returns whether training is over."""
         config = self.config
-        self.rate = learning_rate(config, self.epoch)
         label = f"epoch {self.epoch + 1}/{config.epochs}"
-        show = sys.stderr.isatty()
+        show = sys.stderr.isatty() and self.world.lead
+        self.mark = time.monotonic()
         with tqdm(total=steps, initial=self.position, desc=label, unit="step", disable=not show, leave=False) as bar:
             for batch in self.loader.epoch(self.epoch, self.position):
                 loss = self._one_step(batch)
@@ -106,190 +122,205 @@ class Trainer:
                     self._log(label, quiet=show)
                 if self.position == steps:
                     self.epoch, self.position = self.epoch + 1, 0
+                stop, late, due = self.world.any(signals.caught, self._is_late(), self._is_save_due())
                 if (self.epoch * steps + self.position) % every == 0 or self.epoch == config.epochs:
-                    self._validate()
-                elif time.monotonic() - self.saved_at > 60 * SAVE_MINUTES:
+                    self._validate(planned=True)
+                elif due and not stop:
                     self._save_last()
-                if signals.caught:
-                    self._save_last()
-                    raise Interrupted
-                if self._out_of_budget() or self.position == 0:
-                    return
+                if stop:
+                    self._interrupt()
+                if self._is_over(late) or self.position == 0:
+                    return self._is_over(late)
+                self.mark = time.monotonic()
+        return False
 
     def _one_step(self, batch):
         """One optimizer step; returns the loss. Counts and reports what was not finite."""
         began = time.monotonic()
-        loss, norm, finite = self.train_step(*(Tensor(a) for a in batch), Tensor(self.rate, ms.float32))
+        self.rate = self.schedule.rate(self.epoch, self.step)
+        rates = [self.rate] + ([self.loss_scale.value] if self.loss_scale else [])
+        loss, norm, finite = self.train_step(*(Tensor(a) for a in batch), *(Tensor(r, ms.float32) for r in rates))
         loss, norm, finite = float(loss.asnumpy()), float(norm.asnumpy()), bool(finite.asnumpy())
         self.step += 1
-        self.validated = False
+        if self.loss_scale:
+            self.loss_scale.after(finite)
         if finite:
+            if self.average:
+                self.average(Tensor(self.average.share(self.step - self.skipped), ms.float32))
             self.bad_in_a_row = 0
-            self.window.append((loss, norm, time.monotonic() - began))
+            now = time.monotonic()
+            self.window.append((loss, norm, now - began, now - self.mark))
             return loss
         self.skipped += 1
         self.bad_in_a_row += 1
-        tqdm.write(f"step {self.step}: loss {loss}, gradient norm {norm}: not finite, step skipped "
-                   f"({self.skipped} so far)", file=sys.stdout)
+        scale = f", loss scale now {self.loss_scale.value:g}" if self.loss_scale else ""
+        self._say(f"step {self.step}: loss {loss}, gradient norm {norm}: not finite, step skipped "
+                  f"({self.skipped} so far){scale}")
         if self.bad_in_a_row >= self.config.max_bad_steps:
             raise UserError(f"{self.bad_in_a_row} steps in a row were not finite, at step {self.step}: stopped; "
                             "last.ckpt is from before. Lower --lr or --clip_norm, or look for broken audio")
         return loss
 
-    def _validate(self):
-        """Score the validation set, log, and save last and, if it is the best so far, best."""
-        self.validated = True
+    def _validate(self, planned=False):
+        """Score the validation set, log, and save last and, if it is among the best, best.
+
+        Args:
+            planned (bool): one that the recipe asks for; only these count for plateau and early stop.
+        """
+        self.validated_at = self.step
+        self._check_alike()
         where = f"epoch {self.epoch + self.position / len(self.loader):.2f}"
-        if self.valid is None:
+        if not self.validator:
             self._log(where)
-            self._save_last()
-            checkpoint.save(self.best_path, self.network, self._info())  # no validation: the latest is the best
-            return
-        loss, improvement = self.validator(self.network, self.valid)
-        self._log(where, valid_loss=loss, valid_si_snri=improvement)
-        if np.isfinite(improvement) and (self.best is None or improvement > self.best):
-            self.best = improvement
-            checkpoint.save(self.best_path, self.network, self._info() | {"valid_loss": loss})
+            self.files.save_best(self.network, self._info(), self._means(), {str(self.step): 0.0})  # the latest
+        else:
+            weights = self._means() or {p.name: p for p in self.network.get_parameters()}
+            loss, improvement = self.validator(weights)
+            self._log(where, valid_loss=loss, valid_si_snri=improvement)
+            better = bool(np.isfinite(improvement)) and (self.best is None or improvement > self.best)
+            self.best = improvement if better else self.best
+            self._keep_best(loss, improvement)
+            if planned:
+                notice = self.schedule.after_validation(better)
+                if notice:
+                    self._say(notice)
+                if self.schedule.stopped:
+                    self._say(f"no better SI-SNRi in {self.config.early_stop} validations: stopping")
         self._save_last()
+        self.files.draw()
+
+    def _keep_best(self, loss, improvement):
+        scores = self.best_scores | ({str(self.step): improvement} if np.isfinite(improvement) else {})
+        ranked = sorted(scores, key=lambda step: (-scores[step], int(step)))
+        self.best_scores = {step: scores[step] for step in ranked[: self.config.keep_best]}
+        if str(self.step) in self.best_scores:
+            info = self._info() | {"valid_loss": loss, "valid_si_snri": improvement}
+            self.files.save_best(self.network, info, self._means(), self.best_scores)
+
+    def _interrupt(self):
+        self._save_last()
+        self._say(f"interrupted at step {self.step}; continue with --resume")
+        self.world.sum([0])  # nobody leaves before the state is written
+        raise Interrupted
+
+    def _is_over(self, late):
+        config = self.config
+        return bool(late or self.schedule.stopped or (config.max_steps and self.step >= config.max_steps))
+
+    def _is_late(self):
+        return bool(self.config.max_minutes) and time.monotonic() - self.began >= 60 * self.config.max_minutes
+
+    def _is_save_due(self):
+        return time.monotonic() - self.saved_at >= 60 * self.config.save_minutes
+
+    # ---- what is told
+
+    def _say(self, text):
+        if self.world.lead:
+            tqdm.write(text, file=sys.stdout)
+            sys.stdout.flush()
 
     def _log(self, label, valid_loss=None, valid_si_snri=None, quiet=False):
         """One row of train_log.csv with means since the last row, and one line of text."""
         self.minutes = (time.monotonic() - self.began) / 60
         if not self.window and valid_loss is None:
             return
-        loss, norm, seconds = np.mean(self.window, 0) if self.window else (None, None, None)
+        loss, norm, seconds, whole = map(float, np.mean(self.window, 0)) if self.window else [None] * 4
+        foreseen = whole and len(self.window) < self.step - self.first_step  # not from the one that was compiled
         self.window = []
-        row = {"step": self.step, "epoch": f"{self.epoch + self.position / len(self.loader):.4f}", "train_loss": loss,
-               "valid_loss": valid_loss, "valid_si_snri": valid_si_snri, "lr": self.rate, "grad_norm": norm,
-               "step_seconds": seconds, "skipped_steps": self.skipped, "minutes": self.minutes}
-        row = {k: "" if v is None else f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
-        with open(self.folder / "train_log.csv", "a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, LOG_FIELDS).writerow(row)
+        speed = whole and self._step_rows() * self.config.segment / max(whole, 1e-9)
+        # Linux counts in KiB
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        self.files.log_row({
+            "step": self.step, "epoch": f"{self.epoch + self.position / len(self.loader):.4f}", "train_loss": loss,
+            "valid_loss": valid_loss, "valid_si_snri": valid_si_snri, "lr": self.rate, "grad_norm": norm,
+            "step_seconds": seconds, "skipped_steps": self.skipped, "minutes": self.minutes,
+            "audio_per_second": speed, "peak_gb": peak})
         if quiet and valid_loss is None:
             return
         words = [f"{label}, step {self.step}"]
         if loss is not None:
-            words += [f"loss {loss:.3f}", f"grad norm {norm:.2f}", f"{seconds:.2f} s/step"]
+            words += [f"loss {loss:.3f}", f"grad norm {norm:.2f}", f"{seconds:.2f} s/step", f"{speed:.1f} s of audio/s"]
         if valid_loss is not None:
             words += [f"validation loss {valid_loss:.3f}", f"SI-SNRi {valid_si_snri:.2f} dB"]
-        tqdm.write(", ".join(words) + f", {self.minutes:.1f} min", file=sys.stdout)
-        sys.stdout.flush()
+        words += [f"{peak:.1f} GB", f"{self.minutes:.1f} min"]
+        if foreseen:
+            words.append(f"{duration(self._seconds_left(whole))} left")
+        self._say(", ".join(words))
 
-    def _out_of_budget(self):
-        config = self.config
-        minutes = (time.monotonic() - self.began) / 60
-        return bool((config.max_minutes and minutes >= config.max_minutes)
-                    or (config.max_steps and self.step >= config.max_steps))
+    def _seconds_left(self, step_seconds):
+        """Foreseen from the time of a step; validation not counted."""
+        config, steps = self.config, len(self.loader)
+        left = (config.epochs - self.epoch) * steps - self.position
+        if config.max_steps:
+            left = min(left, config.max_steps - self.step)
+        seconds = max(0, left) * step_seconds
+        return min(seconds, 60 * max(0, config.max_minutes - self.minutes)) if config.max_minutes else seconds
+
+    # ---- the state
+
+    def _step_rows(self):
+        """Mixtures per step, all processes together."""
+        return self.config.batch_size * self.config.accumulate * self.world.size
+
+    def _means(self):
+        return self.average and self.average.values
 
     def _info(self):
-        return {"epoch": self.epoch, "position": self.position, "step": self.step, "valid_si_snri": self.best,
-                "skipped": self.skipped, "bad_in_a_row": self.bad_in_a_row, "minutes": self.minutes}
+        return {"epoch": self.epoch, "rows": self.position * self._step_rows(), "step": self.step,
+                "valid_si_snri": self.best, "best_scores": self.best_scores, "schedule": self.schedule.state,
+                "validated_at": self.validated_at, "skipped": self.skipped, "bad_in_a_row": self.bad_in_a_row,
+                "loss_scale": self.loss_scale and [self.loss_scale.value, self.loss_scale.good],
+                "window": self.window, "log_rows": self.files.rows, "minutes": self.minutes}
 
     def _save_last(self):
         self.minutes = (time.monotonic() - self.began) / 60
-        checkpoint.save(self.last, self.network, self._info(), self.optimizer)
+        self.files.save_last(self.network, self._info(), self.optimizer, self._means())
         self.saved_at = time.monotonic()
 
-    def _restore(self):
-        """State of last.ckpt into this trainer."""
-        if not self.last.exists():
-            raise UserError(f"--resume: {self.last} does not exist; start without --resume")
-        found, info, values = checkpoint.read(self.last)
+    def _restore(self, path, found, info, values):
+        """A state of this run into this trainer; returns the number of log rows it knows of."""
         if found != model_part(self.config):
-            raise UserError(f"--resume: {self.last} is of another architecture than this recipe: "
-                            f"{_differences(found, model_part(self.config))}")
-        checkpoint.load_weights(self.network, values, self.last)
-        checkpoint.load_optimizer(self.optimizer, values, self.last)
-        self.epoch, self.position, self.step = info["epoch"], info["position"], info["step"]
-        self.best, self.skipped = info["valid_si_snri"], info["skipped"]
-        self.bad_in_a_row, self.minutes = info["bad_in_a_row"], info["minutes"]
+            raise UserError(f"--resume: {path} is of another architecture than this recipe: "
+                            f"{differences(found, model_part(self.config))}")
+        if "rows" not in info:
+            raise UserError(f"--resume: {path} holds weights, not the state of a training; --init_from starts from it")
+        checkpoint.load_weights(self.network, values, path)
+        checkpoint.load_optimizer(self.optimizer, values, path)
+        if self.average:
+            checkpoint.load_average(self.average.values, values, path)
+        self.epoch, self.step = info["epoch"], info["step"]
+        self.position = info["rows"] // self._step_rows()
+        if info["rows"] % self._step_rows():
+            self._say(f"{info['rows']} mixtures of this epoch are done, no whole number of steps of "
+                      f"{self._step_rows()}: going on from {self.position * self._step_rows()}")
         if self.position >= len(self.loader):
-            raise UserError(f"--resume: {self.last} is at step {self.position} of an epoch, which has "
-                            f"{len(self.loader)} steps now; go on with the same data, --batch_size and "
-                            "--epoch_mixtures")
+            raise UserError(f"--resume: {path} is at step {self.position} of an epoch, which has {len(self.loader)} "
+                            "steps now; go on with the same data and --epoch_mixtures")
+        self.best, self.best_scores = info["valid_si_snri"], info["best_scores"]
+        self.schedule.state = info["schedule"]
+        self.validated_at, self.window = info["validated_at"], info["window"]
+        self.skipped, self.bad_in_a_row, self.minutes = info["skipped"], info["bad_in_a_row"], info["minutes"]
+        if self.loss_scale and info["loss_scale"]:
+            self.loss_scale.value, self.loss_scale.good = info["loss_scale"]
+        return info["log_rows"]
 
-    def _start_files(self):
-        """The folder, its config.yaml, and a log that ends where training goes on."""
-        self.validated = True
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for stale in self.folder.glob(".*.tmp*"):  # of a killed run
-                stale.unlink()
-            text = yaml.safe_dump(dataclasses.asdict(self.config), sort_keys=False)
-            _write_atomically(self.folder / "config.yaml", text)
-            log = self.folder / "train_log.csv"
-            rows = []
-            if self.config.resume and log.exists():
-                with open(log, newline="", encoding="utf-8") as file:
-                    rows = [r for r in csv.DictReader(file) if int(r["step"]) <= self.step]
-            elif not self.config.resume:
-                for stale in (self.last, self.best_path):
-                    stale.unlink(missing_ok=True)
-            lines = [",".join(LOG_FIELDS)] + [",".join(r[k] for k in LOG_FIELDS) for r in rows]
-            _write_atomically(log, "\n".join(lines) + "\n")
-        except OSError as error:
-            raise UserError(f"--save_folder {self.folder}: {error.strerror or error}") from None
+    def _check_alike(self):
+        """All processes must be at the same place with the same weights, bit for bit."""
+        if self.world.size == 1:
+            return
+        total = zlib.crc32(json.dumps([self.epoch, self.step, self.position, len(self.loader)]).encode())
+        for parameter in self.network.get_parameters():
+            total = zlib.crc32(parameter.asnumpy().tobytes(), total)
+        self.world.check_same(total, "weights or data")
 
 
-def make_loader(config, rank=0, world=1):
-    """The loader of a recipe, for process ``rank`` of ``world``: crops of stored mixtures, or fresh ones."""
+def make_loader(config, world=None):
+    """The loader of a recipe: crops of stored mixtures, or fresh ones; a batch for each optimizer step."""
+    world = world or World()
+    rows = config.batch_size * config.accumulate
     if config.dynamic_mixing:
-        return DynamicLoader(config, rank, world)
+        return DynamicLoader(dataclasses.replace(config, batch_size=rows), world.rank, world.size)
     records = Records(config.train_dir, config.sample_rate, config.num_spks)
     segment = round(config.segment * config.sample_rate)
-    return TrainLoader(records, segment, config.batch_size, config.seed, config.num_workers, rank, world)
-
-
-class Validator:
-    """Mean loss and SI-SNRi over whole utterances, with a network of its own that takes any length.
-
-    The training network is compiled for one crop length; sharing it would compile it again and again.
-    """
-
-    def __init__(self, config, max_samples):
-        self.network = checkpoint.for_inference(DPRNNTasNet(config))
-        self.scorer = Scorer(config.num_spks)
-        self.max_samples = max_samples
-
-    def __call__(self, trained, records):
-        checkpoint.copy_weights(trained, self.network)
-        losses, improvements = [], []
-        for item in utterances(records, max_samples=self.max_samples):
-            estimates = self.network(Tensor(item.mixture[None])).asnumpy()
-            scores = self.scorer(item.mixture[None], item.sources[None], estimates)
-            losses.append(-scores["si_snr"].mean())
-            improvements.append(scores["si_snri"].mean())
-        return float(np.nanmean(losses)), float(np.nanmean(improvements))
-
-
-class _Signals:
-    """Notes SIGINT and SIGTERM instead of dying in the middle of a step; a second SIGINT interrupts at once."""
-
-    caught = False
-
-    def __enter__(self):
-        self.before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def _note(self, number, _frame):
-        if self.caught and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.caught = True
-        tqdm.write("stopping after this step, saving last.ckpt ...", file=sys.stdout)
-
-    def __exit__(self, *_):
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-
-def _differences(found, wanted):
-    """Which fields of two configurations differ, in words."""
-    pairs = ((f.name, getattr(found, f.name), getattr(wanted, f.name)) for f in dataclasses.fields(found))
-    return ", ".join(f"{name} {a} there, {b} here" for name, a, b in pairs if a != b)
-
-
-def _write_atomically(path, text):
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
+    return TrainLoader(records, segment, rows, config.seed, config.num_workers, world.rank, world.size)

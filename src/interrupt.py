@@ -1,0 +1,30 @@
+"""Being asked to stop."""
+
+import signal
+
+
+class Signals:
+    """Notes SIGINT and SIGTERM instead of dying in the middle of a step; a second SIGINT interrupts at once.
+
+    Args:
+        say: called with a text at the first signal.
+    """
+
+    caught = False
+
+    def __init__(self, say):
+        self.say = say
+
+    def __enter__(self):
+        self.before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _note(self, number, _frame):
+        if self.caught and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.caught = True
+        self.say("stopping after this step, saving last.ckpt ...")
+
+    def __exit__(self, *_):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,199 @@
+"""The files of a training run: states to resume from, the best weights, the log, its picture, the recipe.
+
+last.ckpt is the newest state and last-<step>.ckpt are older ones; best.ckpt is the best validation and, where several
+are kept, best-<step>.ckpt are all of them. Files are named by the step they are of, so that a run which was killed and
+goes on writes the same files again.
+"""
+
+import csv
+import dataclasses
+import os
+import re
+import shutil
+from pathlib import Path
+
+import yaml
+
+from src import checkpoint
+from src.errors import UserError
+
+LOG_FIELDS = ("step", "epoch", "train_loss", "valid_loss", "valid_si_snri", "lr", "grad_norm", "step_seconds",
+              "skipped_steps", "minutes", "audio_per_second", "peak_gb")
+OLDER = re.compile(r"(last|best)-(\d+)\.ckpt")
+
+
+class RunFolder:
+    """``config.save_folder``. Only the process that leads writes; for others every method that writes does nothing."""
+
+    def __init__(self, config, lead=True):
+        self.config, self.lead = config, lead
+        self.path = Path(config.save_folder)
+        self.last, self.best = self.path / "last.ckpt", self.path / "best.ckpt"
+        self.log, self.curve = self.path / "train_log.csv", self.path / "training_curve.png"
+        self.saved_step = None  # of last.ckpt
+        self.rows = 0  # of the log
+        self.events = None
+        if not (config.resume or config.overwrite):
+            for name in (self.last, *self._older("last").values()):
+                if name.exists():
+                    raise UserError(f"{name} exists: --resume continues it, --overwrite starts again, "
+                                    "or choose another --save_folder")
+
+    # ---- reading
+
+    def newest(self, say=print):
+        """The newest state that can be read: (path, ModelConfig, info, values); None of a run that had written none.
+
+        Args:
+            say: called with a line for every one that cannot.
+        Raises:
+            UserError: there is no run here, or none of its states can be read.
+        """
+        older = self._older("last")
+        found = [path for path in (self.last, *(older[step] for step in sorted(older, reverse=True))) if path.exists()]
+        if not found and (self.path / "config.yaml").exists():
+            say(f"{self.path}: the run was ended before it had written a state; starting from its beginning")
+            return None
+        if not found:
+            raise UserError(f"--resume: {self.last} does not exist; start without --resume")
+        trouble = None
+        for path in found:
+            try:
+                state = checkpoint.read(path)
+            except checkpoint.Unreadable as error:
+                trouble = trouble or error
+                say(f"{error}; going on from the one before")
+                continue
+            self.saved_step = state[1]["step"] if path == self.last else None
+            return (path, *state)
+        raise UserError(f"--resume: no state in {self.path} can be read; the newest: {trouble}")
+
+    def _older(self, kind):
+        """{step: path} of the last-<step>.ckpt or best-<step>.ckpt there are."""
+        names = [OLDER.fullmatch(path.name) for path in self.path.glob(f"{kind}-*.ckpt")]
+        return {int(match[2]): self.path / match[0] for match in names if match}
+
+    # ---- writing
+
+    def start(self, rows=None):
+        """Make the folder ready: clear of what killed runs left, with the recipe and the first ``rows`` of the log.
+
+        Args:
+            rows (int): how many rows the log had when the state that goes on was written; None: a new run.
+        """
+        if not self.lead:
+            return
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            for stale in self.path.glob(".*.tmp*"):  # of a killed run
+                stale.unlink()
+            if rows is None:
+                for stale in (self.last, self.best, self.curve, *self._older("last").values(),
+                              *self._older("best").values()):
+                    stale.unlink(missing_ok=True)
+                shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+            _write(self.path / "config.yaml", yaml.safe_dump(dataclasses.asdict(self.config), sort_keys=False))
+            kept = [] if rows is None else self._whole_rows()[:rows]
+            self.rows = len(kept)
+            lines = [LOG_FIELDS] + [[row.get(k) or "" for k in LOG_FIELDS] for row in kept]
+            _write(self.log, "".join(",".join(line) + "\n" for line in lines))
+            if self.config.tensorboard:
+                from src.event_files import EventFiles
+
+                self.events = EventFiles(self.path / "tensorboard", int(kept[-1]["step"]) if kept else 0)
+        except OSError as error:
+            raise UserError(f"--save_folder {self.path}: {error.strerror or error}") from None
+
+    def _whole_rows(self):
+        """Rows of the log as dicts of text, without one that was being written when the run was killed."""
+        if not self.log.exists():
+            return []
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        lines = text[: text.rfind("\n") + 1].splitlines()
+        return list(csv.DictReader(lines, restval="")) if lines else []
+
+    def save_last(self, network, info, optimizer, average):
+        """Write last.ckpt; the one before stays as last-<its step>.ckpt."""
+        if not self.lead:
+            return
+        if self.saved_step not in (None, info["step"]) and self.config.keep_last > 1:
+            _link(self.last, self.path / f"last-{self.saved_step}.ckpt")
+        checkpoint.save(self.last, network, info, optimizer, average)
+        self.saved_step = info["step"]
+        older = self._older("last")
+        # above the step of last.ckpt there is only what a run left that has been taken up at an earlier state
+        kept = sorted(step for step in older if step < info["step"])[::-1][: self.config.keep_last - 1]
+        for step in set(older) - set(kept):
+            older[step].unlink(missing_ok=True)
+
+    def save_best(self, network, info, average, scores):
+        """Write the weights as best-<step>.ckpt and the best of all as best.ckpt.
+
+        Args:
+            scores (dict): {step: validation SI-SNRi} of those to keep, this one among them.
+        """
+        if not self.lead:
+            return
+        top = max(scores, key=lambda step: (scores[step], -int(step)))
+        if int(top) == info["step"]:
+            checkpoint.save(self.best, network, info, average=average)
+        if self.config.keep_best == 1:
+            return
+        path = self.path / f"best-{info['step']}.ckpt"
+        if int(top) == info["step"]:
+            _link(self.best, path)
+        else:
+            checkpoint.save(path, network, info, average=average)
+        for step, stale in self._older("best").items():
+            if str(step) not in scores:
+                stale.unlink(missing_ok=True)
+
+    def log_row(self, row):
+        """Append a row ({field: value or None}) to train_log.csv and to the event files."""
+        self.rows += 1
+        if not self.lead:
+            return
+        text = {k: "" if v is None else f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
+        try:
+            with open(self.log, "a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, LOG_FIELDS, lineterminator="\n").writerow(text)
+        except OSError as error:
+            raise UserError(f"{self.log}: cannot write: {error.strerror or error}") from None
+        if self.events:
+            self.events.add(row)
+
+    def draw(self):
+        """Draw training_curve.png from the log."""
+        if not self.lead:
+            return
+        from src.plots import training_curve  # matplotlib: only when there is something to draw
+
+        try:
+            training_curve(self.curve, self.log)
+        except OSError as error:
+            raise UserError(f"{self.curve}: cannot write: {error.strerror or error}") from None
+
+    def close(self):
+        """Finish the event files."""
+        if self.events:
+            self.events.close()
+
+
+def _link(path, other):
+    """A second name for a file; a copy where the file system has no links."""
+    temporary = other.with_name(f".{other.stem}.{os.getpid()}.tmp.ckpt")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(path, temporary)
+    except FileNotFoundError:  # someone has taken it away
+        return
+    except OSError:
+        shutil.copyfile(path, temporary)
+    os.replace(temporary, other)
+    temporary.unlink(missing_ok=True)  # left where both were names of the same file already
+
+
+def _write(path, text):
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
