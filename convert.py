@@ -4,8 +4,10 @@
     python convert.py --to_asteroid checkpoints/dprnn/best.ckpt --out model.pth
 """
 
-from src.config import ConvertConfig, parse_args, require
+from src.arguments import parse_args
+from src.config import ConvertConfig
 from src.errors import UserError, run_cli
+from src.options import require
 
 
 def main(argv):

@@ -4,8 +4,10 @@
     python eval.py --estimates_dir separated --data_dir Libri2Mix/wav8k/min/test
 """
 
-from src.config import EvalConfig, parse_args, require
+from src.arguments import parse_args
+from src.config import EvalConfig
 from src.errors import UserError, run_cli
+from src.options import require
 
 
 def main(argv):

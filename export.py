@@ -6,8 +6,10 @@
     python export.py --ckpt_path checkpoints/dprnn/best.ckpt --file_format ONNX       # ONNX, any batch and length
 """
 
-from src.config import ExportConfig, parse_args, require
+from src.arguments import parse_args
+from src.config import ExportConfig
 from src.errors import run_cli
+from src.options import require
 
 
 def main(argv):

@@ -4,8 +4,10 @@
     python mix.py --speech_dir voices --noise_dir noises --num_spks 1 --noise snr --snr_low -5 --snr_high 20
 """
 
-from src.config import MixConfig, parse_args, require
+from src.arguments import parse_args
+from src.config import MixConfig
 from src.errors import run_cli
+from src.options import require
 
 
 def main(argv):

@@ -6,8 +6,10 @@
     python preprocess.py --verify data
 """
 
-from src.config import PreprocessConfig, parse_args, require
+from src.arguments import parse_args
+from src.config import PreprocessConfig
 from src.errors import run_cli
+from src.options import require
 
 
 def main(argv):

@@ -3,8 +3,10 @@
     python separate.py meeting.wav --model_path checkpoints/dprnn/best.ckpt --out_dir separated
 """
 
-from src.config import SeparateConfig, parse_args, require
+from src.arguments import parse_args
+from src.config import SeparateConfig
 from src.errors import run_cli
+from src.options import require
 
 
 def main(argv):

@@ -5,9 +5,11 @@
     bash scripts/run_distribute_train.sh 8 1 none data/train-100
 """
 
-from src.config import TrainConfig, parse_args, require
+from src.arguments import parse_args
+from src.config import TrainConfig
 from src.errors import run_cli
 from src.event_files import writer_class
+from src.options import require
 
 
 def main(argv):

@@ -79,7 +79,8 @@ def main():
     parser.add_argument("--trainer_steps", type=int, default=20, help="steps of the trainer; 0 leaves it out")
     args, flags = parser.parse_known_args()
 
-    from src.config import TrainConfig, parse_args
+    from src.arguments import parse_args
+    from src.config import TrainConfig
     from src.device import setup
     from src.trainer import make_loader
 

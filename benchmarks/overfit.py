@@ -22,8 +22,9 @@ def overfit(target_db=12.0, max_steps=1500, segment=2.0, say=print):
     import numpy as np
     from mindspore import Tensor
 
+    from src.arguments import parse_args
     from src.audio import from_pcm16
-    from src.config import TrainConfig, model_part, parse_args
+    from src.config import TrainConfig, model_part
     from src.corpus import load, pair, subset_tree
     from src.dataset import crop_row
     from src.metrics import Scorer

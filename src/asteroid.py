@@ -8,8 +8,9 @@ from zipfile import BadZipFile
 import numpy as np
 
 from src.asteroid_names import from_state_dict, to_asteroid
-from src.config import ModelConfig, from_dict
+from src.config import ModelConfig
 from src.errors import UserError
+from src.options import from_dict
 
 CONFIG_KEY = "__config__"  # entry of an .npz that holds the JSON of get_model_args()
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import mindspore as ms
 from mindspore import Tensor
 
-from src.config import ModelConfig, from_dict, model_part
+from src.config import ModelConfig, model_part
 from src.errors import UserError
 from src.model import DPRNNTasNet
+from src.options import from_dict
 
 FORMAT = "dprnn-tasnet/1"
 OPTIMIZER_PREFIX = "optimizer."

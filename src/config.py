@@ -1,27 +1,11 @@
-"""One configuration path: dataclass defaults, then a YAML file (``--config_path``), then flags.
+"""What can be set. Every root script has one dataclass below; its fields are its flags and YAML keys."""
 
-Every root script has one dataclass below; its fields are its flags. A recipe's YAML serves all scripts:
-a key another script owns is passed over, a key nobody owns is an error.
-"""
-
-import argparse
 import dataclasses
-import difflib
-import typing
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
-import yaml
-
-from src.errors import UserError
+from src.options import option
 
 DEVICE_TARGETS = ("auto", "Ascend", "CPU")
-
-
-def option(default, text, *, choices=None, low=None, high=None, above=None, old=None):
-    """A dataclass field that is also a flag. ``low``/``high`` are inclusive bounds, ``above`` an exclusive one;
-    ``old`` is a name it had before, which still works."""
-    return field(default=default, metadata=dict(text=text, choices=choices, low=low, high=high, above=above, old=old))
 
 
 @dataclass
@@ -261,144 +245,6 @@ def known_keys():
     return {f.name for cls in SCRIPT_CONFIGS for f in dataclasses.fields(cls)}
 
 
-def check_value(name, value, spec, where):
-    """Return ``value`` as the type of field ``spec``, or raise :class:`UserError` naming ``where`` it came from."""
-    kind = spec.type if isinstance(spec.type, type) else typing.get_type_hints(spec.type)
-    meta = spec.metadata
-    try:
-        if kind is bool:
-            value = _to_bool(value)
-        elif isinstance(value, bool) or value is None:
-            raise ValueError
-        elif kind is int:
-            if isinstance(value, float):
-                raise ValueError
-            value = int(value)
-        elif kind is float:
-            value = float(value)  # YAML 1.1 reads 1e-3 as text
-            if value != value or value in (float("inf"), float("-inf")):
-                raise ValueError
-        elif not isinstance(value, str):
-            raise ValueError
-    except (TypeError, ValueError):
-        words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-        raise UserError(f"{where}: {name} must be {words[kind]}, got {value!r}") from None
-    if meta["choices"] and value not in meta["choices"]:
-        folded = {c.lower(): c for c in meta["choices"]}
-        if str(value).lower() not in folded:
-            raise UserError(f"{where}: {name} must be one of {', '.join(meta['choices'])}, got {value!r}")
-        value = folded[value.lower()]
-    bounds = (("low", "at least", lambda v, b: v >= b), ("high", "at most", lambda v, b: v <= b),
-              ("above", "greater than", lambda v, b: v > b))
-    for key, words, holds in bounds:
-        if meta[key] is not None and not holds(value, meta[key]):
-            raise UserError(f"{where}: {name} must be {words} {meta[key]}, got {value}")
-    return value
-
-
-def _to_bool(value):
-    if isinstance(value, bool):
-        return value
-    folded = str(value).strip().lower()
-    if folded in ("1", "true", "yes", "on"):
-        return True
-    if folded in ("0", "false", "no", "off"):
-        return False
-    raise ValueError(value)
-
-
-def from_dict(cls, values, where):
-    """Build config ``cls`` from a flat mapping; every key must be one of its fields."""
-    specs = {f.name: f for f in dataclasses.fields(cls)}
-    unknown = sorted(set(values) - set(specs))
-    if unknown:
-        raise UserError(f"{where}: unknown key {unknown[0]!r}{_suggestion(unknown[0], specs)}")
-    return cls(**{k: check_value(k, v, specs[k], where) for k, v in values.items()})
-
-
 def model_part(config):
     """The :class:`ModelConfig` inside a larger config."""
     return ModelConfig(**{f.name: getattr(config, f.name) for f in dataclasses.fields(ModelConfig)})
-
-
-def read_yaml(path):
-    """Read a flat YAML recipe and reject keys no script owns. Hyphens in keys read as underscores."""
-    path = Path(path)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"--config_path {path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"--config_path {path}: not valid YAML: {error}") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise UserError(f"--config_path {path}: expected `key: value` lines, found a {type(values).__name__}")
-    values = {OLD_NAMES.get(k, k): v for k, v in ((str(k).replace("-", "_"), v) for k, v in values.items())}
-    for key in values:
-        if key not in known_keys():
-            raise UserError(f"--config_path {path}: unknown key {key!r}{_suggestion(key, known_keys())}")
-    return values
-
-
-def _suggestion(word, known):
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]}?" if close else "; see --help for the list"
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        raise UserError(f"{message} (see python {self.prog} --help)")
-
-
-def parse_args(cls, argv, positional=None):
-    """Read ``argv`` into a config of class ``cls``.
-
-    Args:
-        cls: one of the script dataclasses.
-        argv (list[str]): the words after the program name.
-        positional (str): a field that may also be given without its flag.
-    Raises:
-        UserError: unknown flag or key, wrong type, out of range, unreadable YAML.
-    """
-    prog = cls.__doc__.split(":")[0]
-    parser = _Parser(prog=prog, description=cls.__doc__, allow_abbrev=False,
-                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--config_path", "--config-path", default="", help="YAML recipe; flags win over it")
-    specs = {f.name: f for f in dataclasses.fields(cls)}
-    for name, spec in specs.items():
-        names = filter(None, (name, spec.metadata["old"]))
-        spellings = dict.fromkeys(f"--{word}" for n in names for word in (n, n.replace("_", "-")))
-        shown = "{" + ",".join(spec.metadata["choices"]) + "}" if spec.metadata["choices"] else name.upper()
-        extra = dict(nargs="?", const="true") if spec.type is bool else {}
-        parser.add_argument(*spellings, dest=name, default=argparse.SUPPRESS, metavar=shown,
-                            help=f"{spec.metadata['text']} (default: {spec.default!r})".replace("%", "%%"), **extra)
-    if positional:
-        parser.add_argument("_positional", nargs="?", default=None, metavar=positional, help=f"same as --{positional}")
-    known, rest = parser.parse_known_args(argv)
-    if rest:
-        bad = rest[0].split("=")[0]
-        hint = _suggestion(bad.lstrip("-").replace("-", "_"), specs) if bad.startswith("-") else ""
-        raise UserError(f"{prog}: unexpected {bad!r}{hint}")
-    flags = vars(known)
-    config_path = flags.pop("config_path")
-    word = flags.pop("_positional", None)
-    if word is not None:
-        if flags.get(positional, word) != word:
-            raise UserError(f"{prog}: {positional} is given twice: {word!r} and {flags[positional]!r}")
-        flags[positional] = word
-    values = {}
-    if config_path:
-        for key, value in read_yaml(config_path).items():
-            if key in specs:
-                values[key] = check_value(key, value, specs[key], config_path)
-    for key, value in flags.items():
-        values[key] = check_value(f"--{key}", value, specs[key], prog)
-    return cls(**values)
-
-
-def require(config, *names):
-    """Raise :class:`UserError` if one of the named options is empty."""
-    for name in names:
-        if not getattr(config, name):
-            raise UserError(f"--{name} is missing: give {type(config).__dataclass_fields__[name].metadata['text']}")

@@ -10,8 +10,9 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from src.checkpoint import AVERAGE_PREFIX, OPTIMIZER_PREFIX, load_model, read
-from src.config import ModelConfig, from_dict
+from src.config import ModelConfig
 from src.errors import UserError
+from src.options import from_dict
 
 EXPORTS = (".mindir", ".onnx")  # what export.py writes
 

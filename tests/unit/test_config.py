@@ -2,18 +2,10 @@
 
 import pytest
 
-from src.config import (
-    SCRIPT_CONFIGS,
-    EvalConfig,
-    ModelConfig,
-    SeparateConfig,
-    TrainConfig,
-    from_dict,
-    model_part,
-    parse_args,
-    require,
-)
+from src.arguments import parse_args
+from src.config import SCRIPT_CONFIGS, EvalConfig, ModelConfig, SeparateConfig, TrainConfig, model_part
 from src.errors import UserError
+from src.options import from_dict, require
 from tests.synth import ROOT
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src.config import TrainConfig, from_dict
+from src.config import TrainConfig
 from src.errors import UserError
 from src.loss import PITLoss
 from src.model import DPRNNTasNet
+from src.options import from_dict
 from src.schedule import learning_rate, milestones
 from src.train_step import TrainStep, build_optimizer
 
