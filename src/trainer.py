@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import resource
 import sys
 import time
 import zlib
@@ -20,10 +19,10 @@ from src.dynamic_mixing import DynamicLoader
 from src.errors import UserError
 from src.finetune import differences, freeze, start_from
 from src.interrupt import Signals
+from src.log_line import log_line, peak_gb
 from src.model import DPRNNTasNet, parameter_count
 from src.parallel import World
 from src.precision import LossScale, set_precision
-from src.progress import duration
 from src.run_folder import RunFolder
 from src.schedule import Schedule
 from src.train_step import build_optimizer, build_step
@@ -73,6 +72,7 @@ class Trainer:
             self.average.restart(self.network)
         self._check_alike()
         self.first_step = self.step
+        self.rate = self.schedule.rate(self.epoch, max(0, self.step - 1))
         self.files.start(rows)
         seed_dropout(self.network, config.seed, self.world.rank, self.step * config.accumulate)
         self.train_step = build_step(self.network, self.optimizer, config, self.world.size)
@@ -228,25 +228,14 @@ class Trainer:
         loss, norm, seconds, whole = map(float, np.mean(self.window, 0)) if self.window else [None] * 4
         foreseen = whole and len(self.window) < self.step - self.first_step  # not from the one that was compiled
         self.window = []
-        speed = whole and self._step_rows() * self.config.segment / max(whole, 1e-9)
-        # Linux counts in KiB
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        self.files.log_row({
+        row = {
             "step": self.step, "epoch": f"{self.epoch + self.position / len(self.loader):.4f}", "train_loss": loss,
             "valid_loss": valid_loss, "valid_si_snri": valid_si_snri, "lr": self.rate, "grad_norm": norm,
             "step_seconds": seconds, "skipped_steps": self.skipped, "minutes": self.minutes,
-            "audio_per_second": speed, "peak_gb": peak})
-        if quiet and valid_loss is None:
-            return
-        words = [f"{label}, step {self.step}"]
-        if loss is not None:
-            words += [f"loss {loss:.3f}", f"grad norm {norm:.2f}", f"{seconds:.2f} s/step", f"{speed:.1f} s of audio/s"]
-        if valid_loss is not None:
-            words += [f"validation loss {valid_loss:.3f}", f"SI-SNRi {valid_si_snri:.2f} dB"]
-        words += [f"{peak:.1f} GB", f"{self.minutes:.1f} min"]
-        if foreseen:
-            words.append(f"{duration(self._seconds_left(whole))} left")
-        self._say(", ".join(words))
+            "audio_per_second": whole and self._step_rows() * self.config.segment / whole, "peak_gb": peak_gb()}
+        self.files.log_row(row)
+        if not quiet or valid_loss is not None:
+            self._say(log_line(label, row, self._seconds_left(whole) if foreseen else None))
 
     def _seconds_left(self, step_seconds):
         """Foreseen from the time of a step; validation not counted."""
