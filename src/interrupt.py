@@ -1,6 +1,14 @@
-"""Being asked to stop."""
+"""Being asked to stop, and ending with one's parent."""
 
+import ctypes
 import signal
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def end_with_parent():
+    """From now on the system kills this process when its parent is gone (Linux)."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Signals:

@@ -4,7 +4,6 @@ What msrun does not do: its Ctrl-C kills the workers at once, and a killed worke
 traceback. Here Ctrl-C lets them save, and the end of a worker is told in a line.
 """
 
-import ctypes
 import os
 import re
 import signal
@@ -17,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from src.errors import UserError
+from src.interrupt import end_with_parent
 from src.rank_table import read_rank_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -128,7 +128,7 @@ class Job:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._ask_to_stop)
         self.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=self.output,
-                                        stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_end_with_parent)
+                                        stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=end_with_parent)
 
     def wait(self):
         """Show the output until the job has ended; returns its exit status."""
@@ -231,11 +231,6 @@ def _signal_name(number):
         return signal.Signals(number).name
     except ValueError:
         return "unknown"
-
-
-def _end_with_parent():
-    """Linux: this process is killed when its parent is gone."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -4,15 +4,12 @@
 """
 
 import os
-import threading
-import time
 
 import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.errors import UserError
-
-LOOK_SECONDS = 1.0
+from src.interrupt import end_with_parent
 
 
 class _Sum(nn.Cell):
@@ -70,7 +67,7 @@ def join():
 
     if "MS_ROLE" not in os.environ:
         raise UserError("--distribute: this process was not started by msrun; use scripts/run_distribute_train.sh")
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()  # a killed msrun leaves nobody behind
     try:
         init()
     except RuntimeError as error:
@@ -78,13 +75,6 @@ def join():
         raise UserError(f"the processes of this job did not find each other or lost one "
                         f"({lines[0].strip()[:160] if lines else 'no reason given'})") from None
     return World(get_rank(), get_group_size())
-
-
-def _end_with_parent(parent):
-    """A killed msrun leaves nobody behind."""
-    while os.getppid() == parent:
-        time.sleep(LOOK_SECONDS)
-    os._exit(1)
 
 
 def mean_over_processes(loss, share, gradients, total, size):
