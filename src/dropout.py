@@ -28,6 +28,8 @@ class Dropout(nn.Cell):
     def construct(self, x):
         if not self.training:
             return x
+        if self.key is None:
+            raise RuntimeError("seed_dropout must come before training with dropout")
         bits = mix(ops.arange(0, x.size, 1, dtype=ms.int32) * signed(GOLDEN) + self.key())
         return x * ops.reshape((bits >= self.limit).astype(x.dtype) * self.factor, x.shape)
 

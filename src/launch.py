@@ -179,7 +179,8 @@ class Job:
         if code is not None and code < 0:
             raise UserError(f"a worker process (pid {ended[1]}) was killed by signal {-code} "
                             f"({_signal_name(-code)}), the others were stopped; logs: {self.log_dir}; {GO_ON}")
-        raise UserError(f"the job failed{f' with status {code}' if code else ''}; logs: {self.log_dir}; {GO_ON}")
+        raise UserError(f"a process ended before its time{f' with status {code}' if code else ''} and left no error "
+                        f"(killed, or out of memory?), the others were stopped; logs: {self.log_dir}; {GO_ON}")
 
     def _ask_to_stop(self, number, _frame):
         if self.asked and number == signal.SIGINT:

@@ -110,7 +110,7 @@ def test_killed_and_interrupted_jobs_resume(data, alone, tmp_path):
     out, err = process.communicate(timeout=120)
     assert time.time() - killed < 60
     assert process.returncode == 1 and "Traceback" not in out + err
-    assert "killed by signal 9" in err and "--resume" in err and err.count("error:") == 1
+    assert "killed" in err and "others were stopped" in err and "--resume" in err and err.count("error:") == 1
     assert not any(w.is_running() and w.status() != psutil.STATUS_ZOMBIE for w in everyone)
     reached = read(tmp_path / "m" / "last.ckpt")[1]["step"]
     assert 3 <= reached < 3 * STEPS
