@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.errors import run_cli  # noqa: E402
+from src.errors import first_names, run_cli  # noqa: E402
 
 
 def main(argv):
@@ -27,7 +27,7 @@ def main(argv):
     config = read_config(args.model)
     count, skipped = collect(args.data_dir, args.out_dir, config.sample_rate, config.num_spks)
     for reason, names in skipped.items():
-        print(f"left out: {len(names)}, {reason}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}")
+        print(f"left out: {len(names)}, {reason}: {first_names(names)}")
     print(f"{count} mixtures in {args.out_dir}")
 
 

@@ -1,11 +1,28 @@
 """Mistakes a user can make, and how every root script answers them."""
 
+import contextlib
 import os
 import sys
 
 
 class UserError(Exception):
     """A mistake outside the code: its text says what is wrong, where, and what to do, in one line."""
+
+
+def first_names(names, most=5):
+    """The first few of many names, for a line on the screen."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+@contextlib.contextmanager
+def disk_errors(place):
+    """What the disk refuses becomes a :class:`UserError` that names the file, or ``place``."""
+    try:
+        yield
+    except BrokenPipeError:  # of our own output
+        raise
+    except OSError as error:
+        raise UserError(f"{error.filename or place}: {error.strerror or error}") from None
 
 
 def run_cli(main):

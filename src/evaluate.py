@@ -13,7 +13,7 @@ from tqdm import tqdm
 from src.audio import AudioError, from_pcm16, probe
 from src.corpus import Skip, load, pair, subset_tree
 from src.dataset import Records, Utterance, utterances
-from src.errors import UserError
+from src.errors import UserError, first_names
 from src.estimates import FileEstimates, ModelEstimates
 from src.manifest import NAME as MANIFEST_NAME
 from src.metrics import Scorer, sdr
@@ -62,7 +62,7 @@ def evaluate(config):
             if not show and done % PROGRESS_EVERY < len(items):
                 print(f"{done} of {bar.total} utterances", flush=True)
     for reason, names in skipped.items():
-        print(f"not scored: {len(names)}, {reason}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}")
+        print(f"not scored: {len(names)}, {reason}: {first_names(names)}")
     if not rows:
         why = ", ".join(f"{len(names)} {reason}" for reason, names in skipped.items())
         raise UserError(f"{config.data_dir}: no utterance could be scored ({why})")

@@ -55,9 +55,10 @@ def export(config):
     write = {"MINDIR": mindir, "ONNX": onnx, "MINDIR_LITE": lite}[config.file_format]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        found = write(temporary, source, weights, meta, config)
+        # compiles when it is first called
+        reference = build_model(source, weights, config.ckpt_path)
+        found = write(temporary, weights, reference, meta, config)
         if config.file_format != "ONNX":  # which carries its facts inside
-            write_meta(temporary, meta)
             os.replace(meta_path(temporary), meta_path(path))
         os.replace(temporary, path)
     except OSError as error:
@@ -106,9 +107,9 @@ def write_meta(model_path, meta):
     meta_path(model_path).write_text(text, encoding="utf-8")
 
 
-def mindir(path, source, weights, meta, config):
-    """Write a MINDIR and compare it with the checkpoint. Returns what was found."""
-    network = build_model(source, weights, config.ckpt_path, meta["rnn_kernel"])
+def mindir(path, weights, reference, meta, config):
+    """Write a MINDIR with its sidecar and compare it with the checkpoint. Returns what was found."""
+    network = build_model(reference.config, weights, config.ckpt_path, meta["rnn_kernel"])
     if meta["fp16"]:
         for parameter in network.get_parameters():
             if parameter.ndim == 2:  # matrices; src/linear.py computes their products in their precision
@@ -120,41 +121,41 @@ def mindir(path, source, weights, meta, config):
     network.set_inputs(example)
     ms.export(network, example, file_name=str(path), file_format="MINDIR")
     os.chmod(path, 0o644)  # MindSpore leaves it read-only
+    write_meta(path, meta)
     if meta["rnn_kernel"] == "dynamic" and ms.get_context("device_target") != "Ascend":
         return check_weights(path, network)
     run = load_mindir(path, batch, length)
-    return check(run, build_model(source, weights, config.ckpt_path), meta, check_lengths(meta, config.check_seconds))
+    return check(run, reference, meta, check_lengths(meta, config.check_seconds))
 
 
-def onnx(path, source, weights, meta, config):
+def onnx(path, weights, reference, meta, config):
     """Write an ONNX model, meta.json's facts in its metadata, and compare it. Returns what was found."""
     from onnx import checker, save
 
     from src.onnx_graph import build
 
     text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in meta.items()}
-    model = build(source, weights, text, *meta["input"])
+    model = build(reference.config, weights, text, *meta["input"])
     checker.check_model(model, full_check=True)
     save(model, str(path))
     run = load_onnx(path)[0]
-    return check(run, build_model(source, weights, config.ckpt_path), meta, check_lengths(meta, config.check_seconds))
+    return check(run, reference, meta, check_lengths(meta, config.check_seconds))
 
 
-def lite(path, source, weights, meta, config):
-    """Write a checked ONNX model and convert it with MindSpore Lite. Returns what was found."""
+def lite(path, weights, reference, meta, config):
+    """Write a checked ONNX model and convert it, with a sidecar, for MindSpore Lite. Returns what was found."""
     from src.lite import TOLERANCE as STEPS
     from src.lite import check as check_program
     from src.lite import convert
 
     between = path.with_suffix(".onnx")
     try:
-        found = onnx(between, source, weights, {**meta, "format": "ONNX"}, config)
+        found = onnx(between, weights, reference, {**meta, "format": "ONNX"}, config)
         convert(between, path, config.device_target)
         write_meta(path, meta)
         if config.device_target == "Ascend":
             return f"its ONNX {found}; for Ascend: outputs can be checked there only"
-        network = build_model(source, weights, config.ckpt_path)
-        steps = check_program(path, Model(network, source, *meta["input"]))
+        steps = check_program(path, Model(reference, reference.config, *meta["input"]))
         return f"the C++ program differs by at most {steps} steps of 16 bits (limit {STEPS})"
     finally:
         with contextlib.suppress(OSError):

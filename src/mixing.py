@@ -12,7 +12,7 @@ import numpy as np
 
 from src import __version__
 from src.config import PreprocessConfig
-from src.errors import UserError
+from src.errors import UserError, disk_errors
 from src.librimix import MIXTURES
 from src.mix_columns import extra_cells
 from src.mix_levels import measure
@@ -31,12 +31,8 @@ def make_mixtures(config):
     Raises:
         UserError: options that contradict each other, nothing usable, an output in the way, a disk that refuses.
     """
-    try:
+    with disk_errors(config.out_dir):
         return _make_mixtures(config)
-    except BrokenPipeError:  # of our own output
-        raise
-    except OSError as error:
-        raise UserError(f"{error.filename or config.out_dir}: {error.strerror or error}") from None
 
 
 def _make_mixtures(config):

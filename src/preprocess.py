@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from src.corpus import describe, find_subsets, pair
-from src.errors import UserError
+from src.errors import UserError, disk_errors
 from src.librimix_corpus import complain, metadata_subsets
 from src.manifest import Manifest
 from src.shards import shard_entry, write_all, write_job
@@ -25,12 +25,8 @@ def preprocess(config):
     Raises:
         UserError: nothing usable, an output that must not be replaced, files missing, a disk that refuses.
     """
-    try:
+    with disk_errors(config.out_dir):
         return _preprocess(config)
-    except BrokenPipeError:  # of our own output
-        raise
-    except OSError as error:
-        raise UserError(f"{error.filename or config.out_dir}: {error.strerror or error}") from None
 
 
 def _preprocess(config):

@@ -15,7 +15,7 @@ import numpy as np
 
 from src.audio import AudioError, probe, read_span, resample, to_pcm16
 from src.corpus import PATH_PARTS, find_subsets
-from src.errors import UserError
+from src.errors import UserError, disk_errors
 from src.levels import active_level, protect
 from src.manifest import Manifest, write_manifest
 from src.mindrecord import RECORDING_SCHEMA, page_bytes, recording_row, row_bytes, row_checksum, write_shard
@@ -43,12 +43,8 @@ def preprocess_recordings(config):
     Raises:
         UserError: nothing usable, an output that must not be replaced, a disk that refuses.
     """
-    try:
+    with disk_errors(config.out_dir):
         return _preprocess(config)
-    except BrokenPipeError:  # of our own output
-        raise
-    except OSError as error:
-        raise UserError(f"{error.filename or config.out_dir}: {error.strerror or error}") from None
 
 
 def _preprocess(config):
