@@ -65,15 +65,16 @@ def main():
     return 0
 
 
-def fetch(deb_dir, scratch):
-    """The packages' .deb files: {package: path}."""
+def fetch(deb_dir, scratch, versions=None):
+    """The .deb files of packages (``{package: version}``; those of samples/ by default): {package: path}."""
+    versions = versions or {package: version for package, (_, _, version) in PACKAGES.items()}
     if deb_dir is None:
         deb_dir = scratch
-        for package in PACKAGES:
+        for package in versions:
             print(f"downloading {package}", flush=True)
             run(["apt-get", "download", "-q", package], cwd=scratch)
     found = {}
-    for package, (_, _, pinned) in PACKAGES.items():
+    for package, pinned in versions.items():
         files = sorted(deb_dir.glob(f"{package}_*.deb"))
         if not files:
             sys.exit(f"error: no {package}_*.deb in {deb_dir}")
@@ -168,14 +169,19 @@ def prompt_group(name):
     return "-".join(name.split("/")[-1].split("-")[:2])
 
 
-def split_by_subset(recordings, rng):
-    """{subset: {speaker: [(name, samples)]}} with prompt families, in all languages, in one subset only."""
+def subset_of_groups(recordings, rng):
+    """Which subset each prompt family is in, in all languages: {family: subset}."""
     sizes = Counter(prompt_group(n) for items in recordings.values() for n in items)
     # Large families stay in train, so that no subset hangs on one of them; test needs 16 utterances a speaker,
     # dev 8, and these shares leave some to drop as leaks.
     small = sorted(g for g, size in sizes.items() if size <= 3 * len(recordings))
-    subset_of = dict.fromkeys(sizes, "train") | dict(zip(rng.permutation(small), itertools.chain(
+    return dict.fromkeys(sizes, "train") | dict(zip(rng.permutation(small), itertools.chain(
         ["test"] * round(0.20 * len(small)), ["dev"] * round(0.10 * len(small)), itertools.repeat("train"))))
+
+
+def split_by_subset(recordings, rng):
+    """{subset: {speaker: [(name, samples)]}} with prompt families, in all languages, in one subset only."""
+    subset_of = subset_of_groups(recordings, rng)
     pools = {subset: {} for subset in MIXTURES}
     for speaker, items in sorted(recordings.items()):
         for subset in MIXTURES:

@@ -60,10 +60,12 @@ def local_workers():
 def _fit_threads(cores):
     """MindSpore's defaults (5 dispatch threads, 25 per operator) make threads of a small machine wait for each other.
 
-    On 2 cores a training step with 2 or 3 dispatch threads takes up to three times that of 1; more never helped.
+    The thread that calls an operator works too, so its pool is one smaller than the cores: with as many, a training
+    step on 2 cores takes a quarter longer. With 2 or 3 dispatch threads it takes up to three times that of 1; more
+    never helped.
     """
     ms.runtime.dispatch_threads_num(1 if cores < 8 else 5)
-    ms.device_context.cpu.op_tuning.threads_num(min(cores, 25))
+    ms.device_context.cpu.op_tuning.threads_num(max(1, min(cores, 25) - 1))
 
 
 # RNN kernel of src/rnn.py -> cells it runs
