@@ -15,10 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from build_samples import RATE, fetch, read_packages, run, split_by_subset, subset_of_groups, prompt_group, trim
+from build_samples import RATE, fetch, prompt_group, read_packages, run, split_by_subset, subset_of_groups, trim
 
 # package -> (speaker, version they were first read from): raw GSM 06.10
-UNSEEN = {"asterisk-prompt-es-co": ("july", "0.20070403-2.1"), "asterisk-prompt-fr-armelle": ("armelle", "20070613-2.2")}
+UNSEEN = {
+    "asterisk-prompt-es-co": ("july", "0.20070403-2.1"),
+    "asterisk-prompt-fr-armelle": ("armelle", "20070613-2.2"),
+}
 SHORTEST = 2.0  # seconds: unseen recordings are as long as the utterances of dev and test, or longer
 
 
@@ -38,7 +41,7 @@ def main():
     subset_of = subset_of_groups(recordings, np.random.default_rng(args.seed))
     train = {speaker: [(name, samples) for name, samples in items.items() if subset_of[prompt_group(name)] == "train"]
              for speaker, items in recordings.items()}
-    for subset, pools in (("train", train), ("dev", held_out["dev"]), ("test", held_out["test"]), ("test-unseen", unseen)):
+    for subset, pools in (held_out | {"train": train, "test-unseen": unseen}).items():
         for speaker, items in sorted(pools.items()):
             folder = args.out_dir / subset / speaker
             folder.mkdir(parents=True)

@@ -35,14 +35,16 @@ def plan(subset, records, notes, wav_dir, stem, config):
     """
     rows = min(config.shard_rows, max(SMALL_SHARD_ROWS, -(-len(subset.items) // MIN_SHARDS)))
     stem = re.sub(r"[^\w.+-]", "_", stem)  # MindRecord accepts few signs in a file name
+    sizes = [row_bytes(samples, len(subset.targets)) for samples in subset.samples]
+    parts = [slice(start, start + rows) for start in range(0, len(subset.items), rows)]
+    page = max(page_bytes(sizes[part]) for part in parts)  # shards of different pages cannot be read together
     jobs = []
-    for n, start in enumerate(range(0, len(subset.items), rows)):
-        part = slice(start, start + rows)
+    for n, part in enumerate(parts):
         name = f"{stem}-{n:05d}.mindrecord"
-        key = _digest(__version__, name, start, subset.recipe.options, subset.items[part], subset.stamps[part])
+        key = _digest(__version__, name, part.start, page, subset.recipe.options, subset.items[part],
+                      subset.stamps[part])
         jobs.append(Job(records and records / name, notes / f"{name}.json", wav_dir, subset.recipe, subset.items[part],
-                        start, False, config.sample_rate,
-                        page_bytes([row_bytes(samples, len(subset.targets)) for samples in subset.samples[part]]), key))
+                        part.start, False, config.sample_rate, page, key))
     return jobs
 
 

@@ -31,7 +31,7 @@ BLOCK_SECONDS = 600  # longest part of a recording that is in memory
 SHARD_RECORDINGS = 500
 SILENT_DBFS = -80.0  # a piece below this holds no voice
 
-Job = namedtuple("Job", "path recordings sample_rate min_samples")
+Job = namedtuple("Job", "path recordings sample_rate min_samples page")
 # lengths: {speaker: samples of each row}; entry: of the shard in the manifest, None without a row; low: how many
 # recordings have a lower rate than is wanted
 Written = namedtuple("Written", "lengths skipped entry low")
@@ -119,9 +119,10 @@ def find_sources(config):
 
 def plan(recordings, folder, config):
     """The jobs of a subset: consecutive ranges of its recordings, the same for any number of workers."""
-    size = min(config.shard_rows, SHARD_RECORDINGS)
+    size = min(config.shard_rows, SHARD_RECORDINGS, len(recordings))
+    page = page_bytes([row_bytes(PIECE_SECONDS * config.sample_rate + 2, 0)] * size)  # one for all: see shards.plan
     return [Job(folder / f"recordings-{n:05d}.mindrecord", recordings[start : start + size], config.sample_rate,
-                round(config.min_seconds * config.sample_rate))
+                round(config.min_seconds * config.sample_rate), page)
             for n, start in enumerate(range(0, len(recordings), size))]
 
 
@@ -181,9 +182,7 @@ def write_recordings(job, tick):
             except AudioError as error:
                 skipped[error.reason].append(f"{recording.id} ({str(error).split(': ', 1)[-1]})")
 
-    longest = row_bytes(PIECE_SECONDS * job.sample_rate + 2, 0)
-    page = page_bytes([min(longest, _expected_bytes(r, job.sample_rate)) for r in job.recordings] + [longest])
-    if not write_shard(job.path, rows(), page, RECORDING_SCHEMA):
+    if not write_shard(job.path, rows(), job.page, RECORDING_SCHEMA):
         return Written({}, dict(skipped), None, len(low))
     index = f"{job.path}.db"
     return Written(dict(lengths), dict(skipped), {
@@ -209,11 +208,3 @@ def pieces(path, sample_rate):
         if np.abs(samples).max() >= 1:
             protect(samples)
         yield from np.array_split(samples, max(1, -(-len(samples) // (PIECE_SECONDS * sample_rate))))
-
-
-def _expected_bytes(recording, sample_rate):
-    try:
-        info = probe(recording.path)
-    except AudioError:
-        return 0  # pieces() will say what is wrong with it
-    return row_bytes(round(info.frames * sample_rate / max(info.sample_rate, 1)), 0)

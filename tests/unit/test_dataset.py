@@ -28,6 +28,14 @@ def test_order_covers_every_row_and_ranks_share_steps():
     assert not np.array_equal(epoch_order(13, 4, 5, 2), epoch_order(13, 4, 6, 2))
 
 
+def test_a_small_last_shard_is_read_with_the_others(tmp_path):
+    write_subset(tmp_path / "corpus" / "train", 5, lengths=(20000, 30000))
+    preprocess(PreprocessConfig(in_dir=str(tmp_path / "corpus"), out_dir=str(tmp_path / "data"), shard_rows=4))
+    records = Records(tmp_path / "data" / "train")
+    assert [shard["rows"] for shard in records.manifest.shards] == [4, 1]
+    assert len({item.id for item in utterances(records)}) == 5
+
+
 def test_batches_are_crops_of_the_utterances(folder):
     records = Records(folder, 8000, 2)
     whole = list(utterances(records))

@@ -94,6 +94,14 @@ def test_rows_are_the_recordings(tmp_path):
     assert np.array_equal(np.frombuffer(row["pcm"].tobytes(), "<i2"), expected)
 
 
+def test_a_small_last_shard_is_read_with_the_others(tmp_path):
+    for n in range(5):
+        write_audio(tmp_path / "voices" / "ann" / f"{n}.wav", tone(300 + n, 9), 8000)
+        write_audio(tmp_path / "voices" / "ben" / f"{n}.wav", tone(500 + n, 1), 8000)
+    speech(tmp_path / "voices", tmp_path / "data", num_workers=1, shard_rows=9)
+    assert len(list(Tapes(tmp_path / "data" / "voices", 8000, 2).read(range(10), ["id"]))) == 10
+
+
 def test_long_recordings_are_cut_and_other_rates_resampled(tmp_path):
     samples = np.concatenate([tone(440, 50, 16000), np.zeros(0)])
     write_audio(tmp_path / "long.flac", samples, 16000)
