@@ -185,8 +185,17 @@ def from_pcm16(pcm):
 
 def wav_bytes(pcm, sample_rate):
     """int16 samples [T] as the contents of a 16-bit wav."""
+    return _encoded(pcm, sample_rate, "WAV")
+
+
+def flac_bytes(samples, sample_rate):
+    """Float samples [T] as the contents of a 16-bit FLAC file; beyond full scale they are clipped."""
+    return _encoded(to_pcm16(samples), sample_rate, "FLAC")
+
+
+def _encoded(pcm, sample_rate, kind):
     buffer = io.BytesIO()
-    soundfile.write(buffer, pcm, sample_rate, subtype="PCM_16", format="WAV")
+    soundfile.write(buffer, pcm, sample_rate, subtype="PCM_16", format=kind)
     return buffer.getvalue()
 
 

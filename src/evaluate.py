@@ -45,13 +45,14 @@ def evaluate(config):
     groups = tables(scored.rows, metrics, data.num_spks, metadata)
     results = summary(scored, metrics, groups, facts | {_kind(estimate): estimate.name})
     write_results(out_dir, scored.rows, results)
-    differences = {}
+    systems, differences = [(estimate, scored)], {}
     if config.compare_with:
         if other is not None:
             found = _score(other, data, metrics, config, "scoring the other")
             write_results(out_dir / OTHER_FOLDER, found.rows,
                           summary(found, metrics, tables(found.rows, metrics, data.num_spks, metadata),
                                   facts | {_kind(other): other.name}))
+            systems.append((other, found))
             other_rows = found.rows
         differences, other_rows = compare(scored.rows, other_rows, metrics, config.compare_with)
         results["comparison"] = as_json(differences, config.compare_with)
@@ -59,8 +60,7 @@ def evaluate(config):
     if config.report:
         from src.report import write_report
 
-        write_report(out_dir / REPORT_NAME, scored, results, groups, data, [estimate] + [other] * (other is not None),
-                     differences, other_rows, config.examples)
+        write_report(out_dir / REPORT_NAME, systems, results, groups, data, differences, other_rows, config.examples)
     else:
         (out_dir / REPORT_NAME).unlink(missing_ok=True)  # of other results than those beside it
     return results | {"out_dir": str(out_dir)}

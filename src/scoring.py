@@ -12,9 +12,9 @@ from src.speech_metrics import score_voices
 from src.subset import Skip
 from src.workers import Crash, stream
 
-# rows: dicts, see columns(); index: of each row in the data; skipped: {reason: [utterance]}, not scored at all;
-# failures: {metric: {reason: [utterance]}}, without a score of that metric
-Scored = namedtuple("Scored", "rows index skipped failures")
+# rows: dicts, see columns(); index: of each row in the data; assignment: the estimates that serve its voices;
+# skipped: {reason: [utterance]}, not scored at all; failures: {metric: {reason: [utterance]}}, without that metric
+Scored = namedtuple("Scored", "rows index assignment skipped failures")
 
 
 def columns(metrics, num_spks):
@@ -36,7 +36,7 @@ def score(estimate, data, metrics, batch_size=1, limit=0, num_workers=1, label="
     Returns:
         Scored: rows in the order of the data.
     """
-    result = Scored([], [], defaultdict(list), {name: defaultdict(list) for name in metrics[1:]})
+    result = Scored([], [], [], defaultdict(list), {name: defaultdict(list) for name in metrics[1:]})
     order = group_by_length(data.lengths, batch_size, limit or len(data.lengths))
     others = [name for name in metrics if name != "si_snr"]
     with Progress(sum(map(len, order)), label, "utterances") as progress:
@@ -60,7 +60,7 @@ def score(estimate, data, metrics, batch_size=1, limit=0, num_workers=1, label="
                     if name == others[-1]:
                         progress.add(1)
     where = np.argsort(result.index, kind="stable")
-    return result._replace(rows=[result.rows[i] for i in where], index=[result.index[i] for i in where])
+    return result._replace(**{name: [getattr(result, name)[i] for i in where] for name in Scored._fields[:3]})
 
 
 def _rows(estimate, data, order, metrics, result, progress):
@@ -84,6 +84,7 @@ def _rows(estimate, data, order, metrics, result, progress):
             enter(row, "si_snr", scores["si_snr_in"][i], scores["si_snr"][i])
             result.rows.append(row)
             result.index.append(group[i])
+            result.assignment.append(scores["assignment"][i])
             yield row, item, estimates[i][scores["assignment"][i]]
 
 

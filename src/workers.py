@@ -16,6 +16,9 @@ from src.errors import UserError
 
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
+# one process for each core leaves no core for threads inside of them
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
 Crash = namedtuple("Crash", "status")  # in place of a result: the exit status of the process, -11 for signal 11
 
 
@@ -61,13 +64,14 @@ def stream(function, count, jobs):
 
     Args:
         function: as of :func:`worker_pool`; its ticks are not heard.
+        count (int): how many; their linear algebra runs in one thread each.
         jobs: iterable of picklable jobs; the next is made while the processes work, and waits until one is free.
     Yields:
         a result, or :class:`Crash` for a job that ended its process (a fault in a C library), which is replaced.
     Raises:
         UserError: that a job raised.
     """
-    with _processes(function, count) as processes:
+    with _processes(function, count, ONE_THREAD) as processes:
         idle, busy = list(processes), {}  # busy: connection -> number of the job its worker has
         finished, given, sent = {}, 0, 0
 
@@ -80,7 +84,8 @@ def stream(function, count, jobs):
                     process.join()
                     connection.close()
                     del processes[connection]
-                    kind, value, connection_now = "done", Crash(process.exitcode), _start(processes, function)
+                    kind, value = "done", Crash(process.exitcode)
+                    connection_now = _start(processes, function, ONE_THREAD)
                 else:
                     connection_now = connection
                 if kind == "done":
@@ -128,12 +133,13 @@ def _alive(process):
 
 
 @contextmanager
-def _processes(function, count):
-    """``count`` idle workers: {connection: process}; killed at the end, when nothing is left for them to do."""
+def _processes(function, count, environment=None):
+    """``count`` idle workers: {connection: process}, with these variables in their environment; killed at the end, when
+    nothing is left for them to do."""
     processes = {}
     try:
         for _ in range(count):
-            _start(processes, function)
+            _start(processes, function, environment or {})
         yield processes
     finally:
         for process in processes.values():
@@ -143,17 +149,21 @@ def _processes(function, count):
             connection.close()
 
 
-def _start(processes, function):
+def _start(processes, function, environment):
     """One more idle worker; returns its connection."""
     context = multiprocessing.get_context("spawn")  # a fork would copy MindSpore's threads half
     # Ctrl-C reaches the whole group; workers inherit that they are to leave it to the parent
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ours_before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
     try:
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, function), daemon=True)
         process.start()
         theirs.close()
     finally:
+        for name, value in ours_before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
         signal.signal(signal.SIGINT, handler)
     processes[ours] = process
     return ours
