@@ -185,17 +185,18 @@ def from_pcm16(pcm):
 
 def wav_bytes(pcm, sample_rate):
     """int16 samples [T] as the contents of a 16-bit wav."""
-    return _encoded(pcm, sample_rate, "WAV")
-
-
-def flac_bytes(samples, sample_rate):
-    """Float samples [T] as the contents of a 16-bit FLAC file; beyond full scale they are clipped."""
-    return _encoded(to_pcm16(samples), sample_rate, "FLAC")
-
-
-def _encoded(pcm, sample_rate, kind):
     buffer = io.BytesIO()
-    soundfile.write(buffer, pcm, sample_rate, subtype="PCM_16", format=kind)
+    soundfile.write(buffer, pcm, sample_rate, subtype="PCM_16", format="WAV")
+    return buffer.getvalue()
+
+
+def mp3_bytes(samples, sample_rate):
+    """Float samples [T] as the contents of an MP3 file of variable bit rate, 16 kHz or more: every browser plays it and
+    jumps in it (Chromium fails to jump in short FLAC files)."""
+    rate = max(sample_rate, 16000)  # lower ones are a later addition to the format
+    buffer = io.BytesIO()
+    soundfile.write(buffer, resample(samples, sample_rate, rate), rate, format="MP3", subtype="MPEG_LAYER_III",
+                    bitrate_mode="VARIABLE", compression_level=0.3)
     return buffer.getvalue()
 
 

@@ -67,6 +67,7 @@ class Metadata:
 def tables(rows, metrics, num_spks, metadata=None):
     """Means by group, as a list of :class:`Table`.
 
+    By speakers: all voices of a mixture together (the pair), and each speaker's own voice, whoever else speaks.
     Pairs are left out where they are hardly ever met twice (as in LibriMix), speakers and pairs where the ids (and no
     metadata) do not say who speaks.
     """
@@ -82,12 +83,13 @@ def tables(rows, metrics, num_spks, metadata=None):
     found = []
     pairs = [", ".join(sorted(names)) for names in speakers]
     if num_spks > 1 and 2 * len(set(pairs)) <= len(pairs):
-        found.append(Table("speakers of the mixture", _means(zip(pairs, rows), metrics)))
+        by = "pair of speakers" if num_spks == 2 else "speakers of the mixture"
+        found.append(Table(by, _means(zip(pairs, rows), metrics)))
     voices = [(name, {f"{metric}i": row[f"{metric}i_s{c + 1}"] for metric in metrics}
                | {metric: row[f"{metric}_s{c + 1}"] for metric in metrics}
                | {f"{metric}_in": row[f"{metric}_s{c + 1}"] - row[f"{metric}i_s{c + 1}"] for metric in metrics})
               for names, row in zip(speakers, rows) for c, name in enumerate(names)]
-    return [*found, Table("voice", _means(voices, metrics))]
+    return [*found, Table("speaker", _means(voices, metrics))]
 
 
 def _means(members, metrics):

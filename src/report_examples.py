@@ -6,7 +6,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from src.audio import flac_bytes, resample
+from src.audio import mp3_bytes, resample
 from src.plots import FLOOR_DB, log_spectrogram
 from src.report_plots import number
 
@@ -69,7 +69,7 @@ def _clips(item, voices, sample_rate):
     gain = PEAK / loudest if loudest > 0 else 1.0
     pictures = [[log_spectrogram(signal * gain, rate)[0] for _, _, signal in row] for row in rows]
     top = max(picture.max() for row in pictures for picture in row)
-    return [[Clip(title, detail, _data_uri("audio/flac", flac_bytes(signal * gain, rate)),
+    return [[Clip(title, detail, _data_uri("audio/mpeg", mp3_bytes(signal * gain, rate)),
                   _data_uri("image/jpeg", _picture(picture, top)))
              for (title, detail, signal), picture in zip(row, drawn)] for row, drawn in zip(rows, pictures)]
 

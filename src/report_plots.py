@@ -99,18 +99,18 @@ def histogram(values, label, mean, digits=2):
     chart = _Chart((edges[0] - step / 2, edges[-1] + step / 2), (0, max(counts.max() * 1.08, 1)),
                    f"histogram of {label}")
     chart.y_axis("utterances", whole=True)
+    if mean.half is not None:
+        start, end = chart.x(mean.value - mean.half), chart.x(mean.value + mean.half)
+        chart.add('<rect class="band" x="{}" y="{}" width="{}" height="{}"/>', start, TOP, round(end - start, 1),
+                  HEIGHT - BOTTOM - TOP)
     for count, start, end in zip(counts, edges, edges[1:]):
         if count:
-            what = f"{count} utterance{'s' * (count > 1)}"
+            what = f"{count} utterance" + ("s" if count > 1 else "")
             chart.add('<rect class="{}" x="{}" y="{}" width="{}" height="{}">'
                       '<title>{} from {} to {}: {}</title></rect>',
                       "bar worse" if end <= 1e-9 else "bar", chart.x(start) + 0.7, chart.y(count),
                       round(chart.x(end) - chart.x(start) - 1.4, 1), round(chart.y(0) - chart.y(count), 1),
                       label, number(start), number(end), what)
-    if mean.half is not None:
-        start, end = chart.x(mean.value - mean.half), chart.x(mean.value + mean.half)
-        chart.add('<rect class="band" x="{}" y="{}" width="{}" height="{}"/>', start, TOP, round(end - start, 1),
-                  HEIGHT - BOTTOM - TOP)
     at = chart.x(mean.value)
     chart.line("mean", at, TOP, at, HEIGHT - BOTTOM)
     side = "start" if at < WIDTH * 0.7 else "end"
@@ -156,7 +156,7 @@ def intervals(rows, label, digits=2):
     means = np.array([mean.value for _, mean in rows] + [0.0])
     reach = max(np.ptp(means), 1e-3)
     low, high = _range(np.clip(ends, means.min() - reach, means.max() + reach), zero=True)
-    left = 30 + 7 * min(max(len(name) for name, _ in rows), 26)
+    left = 24 + 9 * min(max(len(name) for name, _ in rows), 26)
     chart = _Chart((low, high), (0, 1), f"{label} by group", height=TOP + BOTTOM + ROW * len(rows), left=left)
     chart.x_axis(label, grid=True)
     chart.line("zero", chart.x(0), TOP, chart.x(0), chart.height - BOTTOM)

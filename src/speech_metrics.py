@@ -22,7 +22,7 @@ METRICS = {
                                         "volume"),
     "sdr": Metric("SDR", "dB", 2, "the same, forgiving short filters (512 taps), by mir_eval"),
     "pesq": Metric("PESQ", "", 2, "predicted listening quality, from 1 (bad) to 4.5 (excellent), by pesq"),
-    "stoi": Metric("STOI", "", 3, "predicted share of words understood, from 0 to 1, by pystoi"),
+    "stoi": Metric("STOI", "", 3, "predicted intelligibility, from 0 (none) to 1 (all), by pystoi"),
 }
 PACKAGES = {"pesq": "pesq", "stoi": "pystoi", "sdr": "mir_eval"}
 PESQ_NAMES = {"nb": "narrow-band, 8 kHz", "wb": "wide-band, 16 kHz"}

@@ -19,6 +19,8 @@ PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 # one process for each core leaves no core for threads inside of them
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
+AHEAD = 4  # jobs per process between the first unfinished one and the last
+
 Crash = namedtuple("Crash", "status")  # in place of a result: the exit status of the process, -11 for signal 11
 
 
@@ -96,7 +98,8 @@ def stream(function, count, jobs):
                     _fail(kind, value)
 
         for job in jobs:
-            while not idle:
+            # nor far ahead of a job that takes long: its followers' results would pile up
+            while not idle or (given not in finished and sent - given >= AHEAD * count):
                 collect()
             connection = idle.pop()
             try:
