@@ -89,7 +89,8 @@ def as_json(differences, path):
     """For metrics.json."""
     return {"with": str(path),
             "metrics": {name: {"this": d.this.value, "other": d.other.value, "difference": d.difference.value,
-                               "ci95": confidence.interval(d.difference), "wins": d.wins, "losses": d.losses,
+                               "ci95": confidence.interval(d.difference), "this_ci95": confidence.interval(d.this),
+                               "other_ci95": confidence.interval(d.other), "wins": d.wins, "losses": d.losses,
                                "ties": d.ties} for name, d in differences.items()}}
 
 

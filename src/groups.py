@@ -36,7 +36,7 @@ class Metadata:
     def __init__(self, path, group_by, num_spks):
         self.path = path
         try:
-            with open(path, newline="", encoding="utf-8") as file:
+            with open(path, newline="", encoding="utf-8-sig") as file:
                 reader = csv.DictReader(file)
                 rows, names = list(reader), reader.fieldnames or []
         except (OSError, UnicodeDecodeError, csv.Error) as error:
