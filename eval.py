@@ -26,9 +26,11 @@ def main(argv):
     from src.comparison import lines as comparison_lines
     from src.device import setup
     from src.evaluate import evaluate
+    from src.interrupt import take_ctrl_c
     from src.results import lines
 
     setup(config.device_target, config.device_id)
+    take_ctrl_c()
     metrics = evaluate(config)
     print(f"{metrics['utterances']} utterances, SI-SNR {metrics['si_snr_in']:.2f} -> {metrics['si_snr']:.2f} dB")
     print("\n".join([*lines(metrics), *comparison_lines(metrics)]))

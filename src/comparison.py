@@ -11,7 +11,8 @@ from src.estimates import FileEstimates, ModelEstimates
 from src.results import CSV_NAME, JSON_NAME, read_results
 from src.speech_metrics import METRICS
 
-SAME_DB, SAME_SECONDS = 0.01, 0.002  # what rounding in another evaluation's file may change
+# what rounding in another evaluation's file may change
+SAME_DB, SAME_SECONDS, SAME_SCORE = 0.01, 0.002, 1e-4
 
 # difference: this model minus the other; wins, losses, ties: utterances; significant: the interval excludes 0
 Difference = namedtuple("Difference", "this other difference wins losses ties significant")
@@ -72,15 +73,21 @@ def compare(rows, other_rows, metrics, path):
     if changed:
         raise UserError(f"--compare_with {path}: not the same utterances: {len(changed)} have another mixture or other "
                         f"sources under the same name ({first_names(changed, 3)})")
-    return {name: _difference([row[name] for row in rows], [row[name] for row in ordered])
-            for name in metrics if all(name in row for row in ordered)}, ordered
+    both = [name for name in metrics if all(name in row for row in ordered)]
+    return {name: _difference(rows, ordered, name) for name in both}, ordered
 
 
-def _difference(mine, theirs):
-    mine, theirs = (np.where(np.isnan(mine) | np.isnan(theirs), np.nan, values) for values in (mine, theirs))
-    gaps = mine - theirs
-    found = confidence.mean(gaps)
-    counts = [int((gaps > 0).sum()), int((gaps < 0).sum()), int((gaps == 0).sum())]
+def gaps(rows, other_rows, column):
+    """One's value minus the other's, for each utterance: float [N], NaN where one of them has none."""
+    found = np.array([row[column] - other[column] for row, other in zip(rows, other_rows)])
+    return np.where(np.abs(found) < SAME_SCORE, 0.0, found)
+
+
+def _difference(rows, other_rows, column):
+    found = gaps(rows, other_rows, column)
+    mine, theirs = (np.where(np.isnan(found), np.nan, [row[column] for row in one]) for one in (rows, other_rows))
+    counts = [int((found > 0).sum()), int((found < 0).sum()), int((found == 0).sum())]
+    found = confidence.mean(found)
     return Difference(confidence.mean(mine), confidence.mean(theirs), found, *counts,
                       found.half is not None and abs(found.value) > found.half)
 

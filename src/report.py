@@ -11,6 +11,7 @@ import jinja2
 import numpy as np
 
 from src import __version__, confidence
+from src.comparison import gaps
 from src.report_examples import HIGHEST_RATE, SECONDS, examples
 from src.report_plots import histogram, intervals, number, scatter
 from src.results import label, write_file
@@ -57,7 +58,7 @@ def _mean(found, digits):
 
 
 def _signed(value, digits):
-    return ("+" if value > 0 else "") + number(value, digits)
+    return ("+" if round(value, digits) > 0 else "") + number(value, digits)
 
 
 def _headline(rows):
@@ -109,14 +110,14 @@ def _group_view(table, results):
 def _comparison(rows, other_rows, differences, results):
     if not differences:
         return None
-    pairs = [(row["id"], row["si_snr"], other["si_snr"]) for row, other in zip(rows, other_rows)]
-    names, mine, theirs = zip(*pairs)
+    theirs = np.array([row["si_snr"] for row in other_rows])
+    gap = gaps(rows, other_rows, "si_snr")
     return {"other": results["comparison"]["with"],
             "rows": [(label(name, results), METRICS[name].digits, found) for name, found in differences.items()],
             "main": differences["si_snr"], "count": len(rows),
-            "scatter": scatter(np.array(theirs), np.array(mine), names, "SI-SNR of the other, dB",
+            "scatter": scatter(theirs, theirs + gap, [row["id"] for row in rows], "SI-SNR of the other, dB",
                                "SI-SNR of this model, dB", "above the line: this model is better"),
-            "histogram": histogram(np.array(mine) - np.array(theirs), "SI-SNR, this model minus the other, dB",
+            "histogram": histogram(gap, "SI-SNR, this model minus the other, dB",
                                    differences["si_snr"].difference)}
 
 

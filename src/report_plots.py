@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 520, 300
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 46  # of the plotting area, in the units of the picture
+LEFT, RIGHT, TOP, BOTTOM = 68, 14, 12, 46  # of the plotting area, in the units of the picture
 ROW = 24  # height of a row of intervals()
 BINS = 24
 
@@ -22,6 +22,7 @@ def ticks(low, high, count=6):
 
 def number(value, digits=None):
     """A number with a true minus sign; as few digits as it needs, or so many."""
+    value = value if digits is None else round(value, digits) + 0.0  # no -0.00
     text = f"{value:.10g}" if digits is None else f"{value:.{digits}f}"
     return text.replace("-", "\u2212")
 
@@ -67,7 +68,7 @@ class _Chart:
             self.add('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>', self.left - 7, self.y(value) + 4,
                      number(value))
         middle = (TOP + self.height - self.bottom) / 2
-        self.add('<text class="label" x="14" y="{0}" text-anchor="middle" transform="rotate(-90 14 {0})">{1}</text>',
+        self.add('<text class="label" x="15" y="{0}" text-anchor="middle" transform="rotate(-90 15 {0})">{1}</text>',
                  middle, label)
 
     def svg(self):
@@ -91,10 +92,12 @@ def histogram(values, label, mean, digits=2):
         mean (src.confidence.Mean): of them.
     """
     values = np.asarray(values, np.float64)
-    bounds = ticks(*_range(values, zero=True), count=BINS)
+    low, high = values.min(), values.max()
+    near_zero = low <= high - low and high >= low - high  # then 0 is shown too
+    bounds = ticks(*_range(values, zero=near_zero), count=BINS)
     step = bounds[1] - bounds[0] if len(bounds) > 1 else 1.0
-    first, last = math.floor(values.min() / step + 1e-9), math.floor(values.max() / step + 1e-9) + 1
-    edges = np.arange(min(first, 0), max(last, 0) + 1) * step
+    first, last = math.floor(low / step + 1e-9), math.floor(high / step + 1e-9) + 1
+    edges = np.arange(min(first, 0) if near_zero else first, (max(last, 0) if near_zero else last) + 1) * step
     counts, _ = np.histogram(values, edges)
     chart = _Chart((edges[0] - step / 2, edges[-1] + step / 2), (0, max(counts.max() * 1.08, 1)),
                    f"histogram of {label}")

@@ -53,7 +53,8 @@ def score(estimate, data, metrics, batch_size=1, limit=0, num_workers=1, label="
                         waiting.append((row, name))
                         yield name, data.sample_rate, item.mixture, item.sources, estimates
 
-            with closing(stream(score_voices, num_workers, jobs())) as answers:
+            count = min(num_workers, len(others) * len(data.lengths))
+            with closing(stream(score_voices, count, jobs())) as answers:
                 for answer in answers:
                     row, name = waiting.popleft()
                     _enter(row, name, answer, result.failures[name])

@@ -81,6 +81,8 @@ def test_paired_difference_is_the_paired_t_test():
     assert (found.wins, found.losses, found.ties) == ((gap > 0).sum(), (gap < 0).sum(), 0)
     same, _ = compare(mine, mine, ["si_snr"], "itself")
     assert same["si_snr"].ties == 30 and same["si_snr"].difference.value == 0 and not same["si_snr"].significant
+    rounded = [row | {"si_snr": round(row["si_snr"], 4)} for row in mine]  # as in a file
+    assert compare(mine, rounded, ["si_snr"], "its file")[0]["si_snr"].ties == 30
     text = "\n".join(lines({"comparison": as_json(differences, "o")}))
     assert "against o" in text and f"better on {found.wins}, worse on {found.losses}" in text
 

@@ -179,4 +179,5 @@ def test_charts():
     assert one.count("<circle") == 2 and one.count("whisker") == 1 and "<script" not in one
     numbers = [float(value) for value in re.findall(r'[ "](?:x1|x2|cx|cy|y1|y2)="(-?[\d.]+)"', one + points)]
     assert numbers and all(-1 <= value <= 1000 for value in numbers), "nothing is drawn outside"
-    assert ticks(-1, 1) == pytest.approx([-1, -0.5, 0, 0.5, 1]) and number(-0.5) == "\u22120.5"
+    assert ticks(-1, 1) == pytest.approx([-1, -0.5, 0, 0.5, 1])
+    assert number(-0.5) == "\u22120.5" and number(-1e-4, 2) == "0.00"
