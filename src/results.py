@@ -71,7 +71,7 @@ def write_file(path, text):
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(temporary, "w", newline="", encoding="utf-8") as file:
+            with open(temporary, "w", newline="", encoding="utf-8", errors="replace") as file:
                 file.write(text) if isinstance(text, str) else text(file)
             os.replace(temporary, path)
         finally:

@@ -2,6 +2,12 @@
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +20,7 @@ from src.evaluate import evaluate as run_evaluation
 from src.model import DPRNNTasNet
 from src.preprocess import preprocess
 from src.results import read_results
-from tests.synth import assert_one_line_error, run, voice
+from tests.synth import ROOT, assert_one_line_error, run, voice
 
 IDS = ["ann-1_bob-1", "bob-2_eve-1", "eve-2_ann-2", "ann-3_bob-3", "bob-4_eve-3"]
 
@@ -150,3 +156,30 @@ def test_pesq_below_8_khz_is_refused_before_any_work(here, tmp_path):
         (tmp_path / f"{IDS[0]}_{name}.wav").write_bytes((tmp_path / "low" / name / f"{IDS[0]}.wav").read_bytes())
     result = run("eval.py", "--estimates_dir", tmp_path, "--data_dir", tmp_path / "low", "--metrics", "pesq")
     assert_one_line_error(result, "6000 Hz, PESQ needs 8000 Hz")
+
+
+def test_ctrl_c_leaves_nothing(here, tmp_path):
+    process = subprocess.Popen([sys.executable, ROOT / "eval.py", "--model_path", "a.ckpt", "--data_dir", "c/test",
+                                "--metrics", "sdr,stoi", "--num_workers", "2", "--out_dir", tmp_path / "out"],
+                               cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    deadline = time.monotonic() + 60
+    workers = []
+    while len(workers) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+        workers = [int(word) for word in children.read_text().split() if b"spawn_main" in command(word)]
+    assert len(workers) == 2, process.communicate()
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and errors.strip() == "interrupted", (process.returncode, errors)
+    assert not (tmp_path / "out").exists()
+    assert not any(b"spawn_main" in command(worker) for worker in workers)
+
+
+def command(pid):
+    """The command line of a process, empty where there is none."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
