@@ -52,7 +52,7 @@ def examples(systems, data, other_rows, count):
 
 
 def _clips(item, voices, sample_rate):
-    names = ["estimate"] if len(voices) == 1 else ["estimate, this model", "estimate, the other"]
+    names = ["estimate"] if len(voices) == 1 else ["this model", "the other"]
     rows = [[("mixture", "what the model hears", item.mixture)]]
     for c, source in enumerate(item.sources):
         after, gain = f"si_snr_s{c + 1}", f"si_snri_s{c + 1}"
