@@ -1,6 +1,7 @@
 """Score a checkpoint, an exported model or a folder of estimates on a record folder or a wav tree.
 
     python eval.py --model_path checkpoints/dprnn/best.ckpt --data_dir data/test
+    python eval.py --model_path checkpoints/dprnn/best.ckpt --data_dir data/test --metrics si_snr,sdr,pesq,stoi
     python eval.py --estimates_dir separated --data_dir Libri2Mix/wav8k/min/test
 """
 
@@ -18,13 +19,23 @@ def main(argv):
         raise UserError("--model_path and --estimates_dir: give one of them")
     require(config, "data_dir")
 
+    from src.speech_metrics import chosen_metrics
+
+    chosen_metrics(config)  # before MindSpore is imported, which takes seconds
+
+    from src.comparison import lines as comparison_lines
     from src.device import setup
     from src.evaluate import evaluate
+    from src.interrupt import take_ctrl_c
+    from src.results import lines
 
     setup(config.device_target, config.device_id)
+    take_ctrl_c()
     metrics = evaluate(config)
     print(f"{metrics['utterances']} utterances, SI-SNR {metrics['si_snr_in']:.2f} -> {metrics['si_snr']:.2f} dB")
-    if "sdri" in metrics:
+    print("\n".join([*lines(metrics), *comparison_lines(metrics)]))
+    print(f"results are in {metrics['out_dir']}")
+    if metrics.get("sdri") is not None:
         print(f"Average SDR improvement: {metrics['sdri']:.2f}")
     print(f"Average SISNR improvement: {metrics['si_snri']:.2f}")
 

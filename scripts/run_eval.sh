@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Evaluate a model; the output goes to the terminal and to eval.log in the current folder.
+# Evaluate a model; the output goes to the terminal and to eval.log in the current folder, metrics.json,
+# per_utterance.csv and report.html to eval/ beside the model or to --out_dir.
 usage() {
     echo "Usage: bash scripts/run_eval.sh [DEVICE_ID] [CKPT_PATH] [DATA_DIR] [--flag value ...]"
-    echo "  CKPT_PATH  checkpoint (.ckpt) or exported model (.mindir)"
-    echo "  DATA_DIR   record folder, or a wav tree with mix_clean s1 s2"
-    echo "  further flags go to eval.py; DEVICE_TARGET=CPU runs without Ascend"
+    echo "  CKPT_PATH  checkpoint (.ckpt) or exported model (.mindir, .onnx)"
+    echo "  DATA_DIR   record folder, or a wav tree with mix_clean (or mix, mix_both) s1 s2"
+    echo "  further flags go to eval.py: --metrics si_snr,sdr,pesq,stoi, --compare_with OTHER ..."
+    echo "  DEVICE_TARGET=CPU runs without Ascend"
     echo "Example: bash scripts/run_eval.sh 0 checkpoints/dprnn/best.ckpt data/test"
     exit 1
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Separate test mixtures with the C++ program of ascend310_infer and score them. In the current folder:
 # preprocess_Result/ (checked wavs), infer_model/ (converted model), result_Files/ (separated wavs), metrics.json,
-# per_utterance.csv, build.log, infer.log, acc.log.
+# per_utterance.csv, report.html, build.log, infer.log, acc.log.
 usage() {
     echo "Usage: bash scripts/run_infer_310.sh [MINDIR_PATH] [TEST_PATH] [NEED_PREPROCESS] [DEVICE_ID]"
     echo "  MINDIR_PATH      model of export.py: .mindir or .lite.mindir; or a checkpoint. Converted if needed"

@@ -190,6 +190,16 @@ def wav_bytes(pcm, sample_rate):
     return buffer.getvalue()
 
 
+def mp3_bytes(samples, sample_rate):
+    """Float samples [T] as the contents of an MP3 file of variable bit rate, 16 kHz or more: every browser plays it and
+    jumps in it (Chromium fails to jump in short FLAC files)."""
+    rate = max(sample_rate, 16000)  # lower ones are a later addition to the format
+    buffer = io.BytesIO()
+    soundfile.write(buffer, resample(samples, sample_rate, rate), rate, format="MP3", subtype="MPEG_LAYER_III",
+                    bitrate_mode="VARIABLE", compression_level=0.3)
+    return buffer.getvalue()
+
+
 def write_wav(path, samples, sample_rate):
     """Write float samples [T] as 16-bit wav: to a temporary name beside it, then renamed.
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from src.audio import write_wav
 from src.errors import UserError
-from src.evaluate import open_data
+from src.eval_data import open_data
 
 
 def collect(data_dir, out_dir, sample_rate=None, num_spks=None):

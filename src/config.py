@@ -181,15 +181,26 @@ class TrainConfig(ModelConfig, DeviceConfig, DynamicMixingConfig):
 
 @dataclass
 class EvalConfig(DeviceConfig):
-    """eval.py: SI-SNR, SI-SNRi (and SDRi) on full utterances."""
+    """eval.py: SI-SNR, SDR, PESQ and STOI on full utterances, with a report."""
 
     model_path: str = option("", "checkpoint (.ckpt) or exported model (.mindir, .onnx)")
     estimates_dir: str = option("", "instead of a model: a folder of <id>_s1.wav <id>_s2.wav ... to score")
     data_dir: str = option("", "MindRecord folder, or a wav tree with mix*/ s1/ s2/ ...")
     batch_size: int = option(1, "mixtures of exactly equal length separated together (no padding: gLN would see it)",
                              low=1)
-    cal_sdr: bool = option(False, "also SDR improvement, by mir_eval (slow)")
-    out_dir: str = option("", "output: metrics.json, per_utterance.csv; empty: eval/ beside the model or estimates_dir")
+    metrics: str = option("si_snr", "comma-separated, of si_snr,sdr,pesq,stoi; si_snr is always among them")
+    cal_sdr: bool = option(False, "also SDR and its improvement: the same as sdr in metrics")
+    num_workers: int = option(2, "processes for sdr, pesq and stoi", low=1, high=256)
+    out_dir: str = option("", "output: metrics.json, per_utterance.csv, report.html; empty: eval/ beside the model or "
+                          "estimates_dir")
+    task: str = option("", "mixture and targets of a wav tree, as of preprocess.py; empty: mix_clean if there is one",
+                       choices=("", "sep_clean", "sep_noisy", "enh_single", "enh_both"))
+    groups: str = option("", "CSV with a column mixture_ID, for results by group; empty: by speaker where ids say who")
+    group_by: str = option("", "columns of groups, comma-separated; empty: source_1_speaker, source_2_speaker, ...")
+    compare_with: str = option("", "another model, folder of estimates, or out_dir of an earlier evaluation of the "
+                               "same utterances: paired differences")
+    report: bool = option(True, "write report.html")
+    examples: int = option(3, "so many of the worst and of the best utterances to hear in the report", low=0, high=20)
     max_utterances: int = option(0, "score only the first so many; 0: all", low=0)
 
 

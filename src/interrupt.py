@@ -11,6 +11,13 @@ def end_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def take_ctrl_c():
+    """Ctrl-C raises KeyboardInterrupt, as it does without MindSpore, whose graphs answer it with a SIGTERM to
+    themselves: so that counts as Ctrl-C too."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+
+
 class Signals:
     """Notes SIGINT and SIGTERM instead of dying in the middle of a step; a second SIGINT interrupts at once.
 

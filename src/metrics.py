@@ -1,7 +1,5 @@
 """Scores of separated utterances, with the same SI-SNR and permutation search the loss uses."""
 
-import warnings
-
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
@@ -44,12 +42,3 @@ class Scorer:
         silent = (sources == sources[..., :1]).all(-1).any(-1)
         scores = {"si_snr": after, "si_snr_in": before, "si_snri": after - before}
         return {k: np.where(silent[:, None], np.nan, v) for k, v in scores.items()} | {"assignment": assignment}
-
-
-def sdr(sources, estimates):
-    """Signal-to-distortion ratio in dB (Vincent et al. 2006) by mir_eval: [C, T], [C, T] -> [C], no permutation."""
-    from mir_eval.separation import bss_eval_sources  # slow to import, seldom needed
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its deprecation notice, once per call
-        return bss_eval_sources(sources, estimates, compute_permutation=False)[0]

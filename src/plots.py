@@ -9,6 +9,7 @@ import numpy as np
 
 WINDOW_SECONDS = 0.032
 FLOOR_DB = -60  # below the loudest point of the picture
+SILENCE = 1e-9  # of full scale, instead of 0 in a logarithm
 
 
 def _figure(*args, **kwargs):
@@ -27,6 +28,17 @@ def _save(pyplot, figure, path):
     os.replace(temporary, path)
 
 
+def log_spectrogram(samples, sample_rate):
+    """Magnitudes in dB of samples [T]: float [window / 2 + 1, frames], and the seconds from a frame to the next."""
+    from scipy.signal import stft  # slow to import, and the curve of a run does not need it
+
+    window = 2 ** round(np.log2(WINDOW_SECONDS * sample_rate))
+    hop = window // 4
+    samples = np.pad(np.asarray(samples, np.float32), (0, max(window - len(samples), 0)))
+    magnitudes = np.abs(stft(samples, nperseg=window, noverlap=window - hop)[2])
+    return 20 * np.log10(np.maximum(magnitudes, SILENCE)), hop / sample_rate
+
+
 def spectrograms(path, columns, sample_rate):
     """Write a PNG of log spectrograms.
 
@@ -34,13 +46,8 @@ def spectrograms(path, columns, sample_rate):
         columns (list[list[tuple]]): columns of (title, samples float [T]); all share one colour scale.
         sample_rate (int): Hz.
     """
-    import librosa  # seconds to load, and the curve of a run does not need it
-
-    window = 2 ** round(np.log2(WINDOW_SECONDS * sample_rate))
-    decibels = [[(title, librosa.amplitude_to_db(np.abs(librosa.stft(np.asarray(x, np.float32), n_fft=window,
-                                                                      hop_length=window // 4)), ref=1.0, amin=1e-6))
-                 for title, x in column] for column in columns]
-    top = max(d.max() for column in decibels for _, d in column)
+    decibels = [[(title, *log_spectrogram(x, sample_rate)) for title, x in column] for column in columns]
+    top = max(d.max() for column in decibels for _, d, _ in column)
     height = max(len(column) for column in columns)
     pyplot, figure, axes = _figure(height, len(columns), figsize=(4.6 * len(columns), 2.4 * height), squeeze=False,
                                    layout="constrained")
@@ -50,8 +57,8 @@ def spectrograms(path, columns, sample_rate):
             if y >= len(column):
                 axis.axis("off")
                 continue
-            title, d = column[y]
-            seconds = d.shape[1] * (window // 4) / sample_rate
+            title, d, step = column[y]
+            seconds = d.shape[1] * step
             axis.imshow(d, origin="lower", aspect="auto", cmap="magma", vmin=top + FLOOR_DB, vmax=top,
                         extent=(0, seconds, 0, sample_rate / 2000))
             axis.set_title(title, fontsize=10)

@@ -8,12 +8,20 @@ import os
 import signal
 import threading
 import traceback
+from collections import namedtuple
 from contextlib import contextmanager
 from functools import partial
 
 from src.errors import UserError
 
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+
+# one process for each core leaves no core for threads inside of them
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+AHEAD = 4  # jobs per process between the first unfinished one and the last
+
+Crash = namedtuple("Crash", "status")  # in place of a result: the exit status of the process, -11 for signal 11
 
 
 @contextmanager
@@ -48,11 +56,72 @@ def _run(processes, jobs, progress):
             elif kind == "done":
                 results[busy.pop(connection)] = value
                 idle.append(connection)
-            elif kind == "user error":
-                raise UserError(value)
             else:
-                raise RuntimeError(f"in a worker process:\n{value}")
+                _fail(kind, value)
     return results
+
+
+def stream(function, count, jobs):
+    """Results of ``function(job, tick)`` by ``count`` processes, in the order of the jobs.
+
+    Args:
+        function: as of :func:`worker_pool`; its ticks are not heard.
+        count (int): how many; their linear algebra runs in one thread each.
+        jobs: iterable of picklable jobs; the next is made while the processes work, and waits until one is free.
+    Yields:
+        a result, or :class:`Crash` for a job that ended its process (a fault in a C library), which is replaced.
+    Raises:
+        UserError: that a job raised.
+    """
+    with _processes(function, count, ONE_THREAD) as processes:
+        idle, busy = list(processes), {}  # busy: connection -> number of the job its worker has
+        finished, given, sent = {}, 0, 0
+
+        def collect():
+            for connection in multiprocessing.connection.wait(list(busy)):
+                process, number = processes[connection], busy[connection]
+                try:
+                    kind, value = connection.recv()
+                except (EOFError, ConnectionError):
+                    process.join()
+                    connection.close()
+                    del processes[connection]
+                    kind, value = "done", Crash(process.exitcode)
+                    connection_now = _start(processes, function, ONE_THREAD)
+                else:
+                    connection_now = connection
+                if kind == "done":
+                    del busy[connection]
+                    finished[number] = value
+                    idle.append(connection_now)
+                elif kind != "tick":
+                    _fail(kind, value)
+
+        for job in jobs:
+            # nor far ahead of a job that takes long: its followers' results would pile up
+            while not idle or (given not in finished and sent - given >= AHEAD * count):
+                collect()
+            connection = idle.pop()
+            try:
+                connection.send(job)
+            except ConnectionError:  # it fell ill before its job came: collect() sees that
+                pass
+            busy[connection], sent = sent, sent + 1
+            while given in finished:
+                yield finished.pop(given)
+                given += 1
+        while given < sent:
+            if given in finished:
+                yield finished.pop(given)
+                given += 1
+            else:
+                collect()
+
+
+def _fail(kind, value):
+    if kind == "user error":
+        raise UserError(value)
+    raise RuntimeError(f"in a worker process:\n{value}")
 
 
 @contextmanager
@@ -67,22 +136,13 @@ def _alive(process):
 
 
 @contextmanager
-def _processes(function, count):
-    """``count`` idle workers: {connection: process}; killed at the end, when nothing is left for them to do."""
-    context = multiprocessing.get_context("spawn")  # a fork would copy MindSpore's threads half
+def _processes(function, count, environment=None):
+    """``count`` idle workers: {connection: process}, with these variables in their environment; killed at the end, when
+    nothing is left for them to do."""
     processes = {}
-    # Ctrl-C reaches the whole group; workers inherit that they are to leave it to the parent
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        try:
-            for _ in range(count):
-                ours, theirs = context.Pipe()
-                process = context.Process(target=_work, args=(theirs, function), daemon=True)
-                process.start()
-                theirs.close()
-                processes[ours] = process
-        finally:
-            signal.signal(signal.SIGINT, handler)
+        for _ in range(count):
+            _start(processes, function, environment or {})
         yield processes
     finally:
         for process in processes.values():
@@ -90,6 +150,26 @@ def _processes(function, count):
         for connection, process in processes.items():
             process.join()
             connection.close()
+
+
+def _start(processes, function, environment):
+    """One more idle worker; returns its connection."""
+    context = multiprocessing.get_context("spawn")  # a fork would copy MindSpore's threads half
+    # Ctrl-C reaches the whole group; workers inherit that they are to leave it to the parent
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ours_before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs, function), daemon=True)
+        process.start()
+        theirs.close()
+    finally:
+        for name, value in ours_before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        signal.signal(signal.SIGINT, handler)
+    processes[ours] = process
+    return ours
 
 
 def _work(connection, function):
