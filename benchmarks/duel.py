@@ -12,11 +12,11 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 
 
-def add_arguments(parser):
+def add_arguments(parser, lr=1e-3):
     """The options both benchmarks have."""
+    parser.add_argument("--lr", type=float, default=lr)
     parser.add_argument("--asteroid_python", required=True,
                         help="python of an environment with Asteroid (tests/reference/requirements-asteroid.txt)")
-    parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--l2", type=float, default=1e-5)
     parser.add_argument("--clip", type=float, default=5.0)
 
@@ -34,6 +34,17 @@ def real_batches(count, batch, samples):
     return sources.sum(2), sources
 
 
+def _nudge(path, target):
+    """A copy of a model in which every weight is changed by 1e-7 of itself, about one rounding."""
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    rng = np.random.default_rng(0)
+    for name, array in arrays.items():
+        if array.dtype.kind == "f":
+            arrays[name] = (array * (1 + 1e-7 * rng.choice([-1, 1], array.shape))).astype(array.dtype)
+    np.savez(target, **arrays)
+
+
 class Duel:
     """Both workers, started on a freshly initialised model.
 
@@ -42,9 +53,10 @@ class Duel:
         batches: (mixtures, sources) as of :func:`real_batches`.
         folder: for the files they share.
         args: see :func:`add_arguments`.
+        control (bool): also a second Asteroid, ``control``, whose weights differ from the first one's by 1e-7 of them.
     """
 
-    def __init__(self, config, batches, folder, args):
+    def __init__(self, config, batches, folder, args, control=False):
         import mindspore as ms
 
         from src import checkpoint
@@ -58,11 +70,14 @@ class Duel:
         checkpoint.save(paths["ours"], DPRNNTasNet(config), {})
         export_asteroid(ConvertConfig(to_asteroid=str(paths["ours"]), out=str(paths["asteroid"])))
         np.savez(folder / "batches.npz", mixtures=batches[0], sources=batches[1])
-        pythons = {"ours": sys.executable, "asteroid": args.asteroid_python}
-        scripts = {"ours": "our_worker.py", "asteroid": "asteroid_worker.py"}
+        if control:
+            paths["control"] = folder / "control.npz"
+            _nudge(paths["asteroid"], paths["control"])
         self.workers = {}
         for name, path in paths.items():
-            command = [pythons[name], HERE / scripts[name], path, folder / "batches.npz", args.lr, args.l2, args.clip]
+            script = HERE / ("our_worker.py" if name == "ours" else "asteroid_worker.py")
+            command = [sys.executable if name == "ours" else args.asteroid_python, script, path, folder / "batches.npz",
+                       args.lr, args.l2, args.clip]
             worker = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       text=True, env={**os.environ, "GLOG_v": "3", "PYTHONWARNINGS": "ignore"})
             self.workers[name] = worker
