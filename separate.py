@@ -13,12 +13,11 @@ def main(argv):
     config = parse_args(SeparateConfig, argv, positional="input")
     require(config, "input", "model_path")
 
-    from src.device import setup
-    from src.inference import open_model
     from src.separate import separate_file
+    from src.separator import Separator
 
-    setup(config.device_target, config.device_id)
-    for path in separate_file(open_model(config.model_path), config.input, config.out_dir, config.overwrite):
+    separator = Separator.load(config.model_path, config.device_target, config.device_id)
+    for path in separate_file(separator, config.input, config.out_dir, config.overwrite):
         print(path)
 
 
