@@ -17,6 +17,7 @@ from src.inference import open_model
 from src.joiner import Joiner
 from src.mixture_fit import MixtureFit
 from src.resampling import StreamResampler
+from src.speaker_order import SpeakerOrder
 from src.windows import WindowCutter
 
 READY_WEIGHTS = Path(__file__).resolve().parents[1] / "checkpoints" / "dprnn_voices.ckpt"
@@ -145,7 +146,7 @@ class Run:
 
     def __iter__(self):
         speakers = self.separator.num_spks
-        joiner = Joiner(speakers)
+        joiner = Joiner(SpeakerOrder(speakers, self.separator.sample_rate), speakers)
         started = False
         for start, window in self._windows():
             estimates, heard = self.separator.estimate(window)
@@ -164,7 +165,7 @@ class Run:
 
     def _windows(self):
         separator = self.separator
-        cutter = WindowCutter(separator._window, separator._overlap)
+        cutter = WindowCutter(separator._window, separator._overlap, separator.sample_rate)
         for block in self.blocks:
             mono = pick_channel(as_float(block), self.channel)
             if not np.isfinite(mono).all():
