@@ -10,7 +10,7 @@ SUBSETS = ("dev", "test")  # of samples/: utterances that the models of this pro
 TURN = (4.0, 15.0)  # seconds a voice talks before it pauses
 PAUSE = (0.3, 4.0)  # seconds
 TOGETHER = 25.0  # mean seconds from one pause of both to the next
-SILENCE = (3.0, 8.0)  # seconds of it
+SILENCE = (3.0, 12.0)  # seconds of it
 FLOOR_DB = -70.0  # noise of the room in dBFS: voices are at about -33
 
 

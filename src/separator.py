@@ -145,15 +145,17 @@ class Run:
         self._back = StreamResampler(separator.sample_rate, sample_rate, separator.num_spks)
 
     def __iter__(self):
-        speakers = self.separator.num_spks
-        joiner = Joiner(SpeakerOrder(speakers, self.separator.sample_rate), speakers)
-        started = False
+        separator, joiner = self.separator, Joiner()
+        order = SpeakerOrder(separator.num_spks, separator.sample_rate)
         for start, window in self._windows():
-            estimates, heard = self.separator.estimate(window)
-            started = True
-            yield from self._settled(joiner.add(start, np.concatenate([estimates, heard[None]])))
-        if started:
-            yield from self._settled(joiner.finish())
+            estimates, heard = separator.estimate(window)
+            for ordered in order.add(start, np.concatenate([estimates, heard[None]])):
+                yield from self._settled(joiner.add(*ordered))
+        for ordered in order.finish():
+            yield from self._settled(joiner.add(*ordered))
+        rest = joiner.finish()
+        if rest is not None:
+            yield from self._settled(rest)
 
     def back(self, tracks):
         """Tracks at the recording's own rate: float32 [C, t']."""
