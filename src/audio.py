@@ -215,6 +215,8 @@ def reason_of(path, error):
         return "no such file"
     if path.is_dir():
         return "is a folder, expected an audio file"
+    if not path.is_file():
+        return "is no file that can be read twice; give - for what comes through a pipe"
     if path.stat().st_size == 0:
         return "is empty (0 bytes)"
     if not os.access(path, os.R_OK):

@@ -36,7 +36,7 @@ class Recording:
     def __init__(self, path):
         self.path, self.replaced, self.first_replaced, self._decoder = Path(path), 0, None, None
         if not self.path.is_file() or not os.access(path, os.R_OK) or self.path.stat().st_size == 0:
-            raise AudioError("unreadable", f"{path}: {reason_of(path, 'not a file')}")
+            raise AudioError("unreadable", f"{path}: {reason_of(path, '')}")
         try:
             self._file = soundfile.SoundFile(str(path))
         except soundfile.LibsndfileError as error:

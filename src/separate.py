@@ -39,7 +39,15 @@ def separate_file(separator, source, paths, channel="mean", audio_format="wav", 
     Raises:
         UserError: an input that cannot be used, outputs that cannot be written; nothing is left of them.
     """
-    paths = [Path(path) for path in paths]
+    try:
+        return _separate_file(separator, source, [Path(path) for path in paths], channel, audio_format, progress)
+    except UserError as error:
+        if str(source) in str(error):
+            raise
+        raise UserError(f"{source}: {error}") from None
+
+
+def _separate_file(separator, source, paths, channel, audio_format, progress):
     folder = paths[0].parent
     with contextlib.ExitStack() as stack:
         recording = stack.enter_context(Recording(source))
