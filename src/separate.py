@@ -11,7 +11,7 @@ import numpy as np
 from src.audio_stream import FORMATS, Recording, Writer
 from src.errors import UserError, disk_errors
 from src.resampling import StreamResampler
-from src.separator import Run
+from src.separator import Run, check_channel
 from src.track_store import TrackStore
 
 Separated = namedtuple("Separated", "paths frames sample_rate channels notes")  # frames: samples; notes: texts to say
@@ -52,6 +52,7 @@ def _separate_file(separator, source, paths, channel, audio_format, progress):
     with contextlib.ExitStack() as stack:
         recording = stack.enter_context(Recording(source))
         rate, frames, speakers = recording.sample_rate, recording.frames, separator.num_spks
+        check_channel(channel, recording.channels)
         run = Run(separator, recording.blocks(), rate, channel)
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)

@@ -217,13 +217,18 @@ def pick_channel(audio, channel):
         UserError: no such channel.
     """
     rows = np.atleast_2d(audio)
+    check_channel(channel, len(rows))
     if channel == "mean":
         return rows[0] if len(rows) == 1 else rows.mean(0, dtype=np.float32)
-    if not str(channel).isdecimal():
-        raise UserError(f"channel {channel!r}: expected mean or a number from 0")
-    if int(channel) >= len(rows):
-        raise UserError(f"no channel {channel}: there are {len(rows)}, counted from 0")
     return rows[int(channel)]
+
+
+def check_channel(channel, channels):
+    """Raise :class:`UserError` if a recording of so many channels has no such one."""
+    if channel != "mean" and not str(channel).isdecimal():
+        raise UserError(f"channel {channel!r}: expected mean or a number from 0")
+    if channel != "mean" and int(channel) >= channels:
+        raise UserError(f"no channel {channel}: there are {channels}, counted from 0")
 
 
 def as_float(audio):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -240,6 +241,15 @@ def test_ended_in_the_middle_it_leaves_nothing(model, tmp_path, number, status):
     errors = process.communicate(timeout=60)[1]
     assert process.returncode == status and b"Traceback" not in errors, errors
     assert list((tmp_path / "o").iterdir()) == []
+
+
+def test_threads_share_one_network(separator):
+    mixtures = [talk(1 + n, seed=n)[:, 0].astype(np.float32) for n in range(4)]
+    expected = [separator.separate(mixture, 8000) for mixture in mixtures]
+    with ThreadPoolExecutor(4) as pool:
+        got = list(pool.map(lambda mixture: separator.separate(mixture, 8000), mixtures))
+    for one, other in zip(got, expected):
+        assert np.array_equal(one, other)
 
 
 class Halves:
