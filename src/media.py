@@ -29,7 +29,8 @@ class Decoder:
         self.descriptor = self._process.stdout.fileno()
 
     def problem(self):
-        """Once the pipe has ended: None, or the last line that the program complained with."""
+        """Once nothing more is wanted from the pipe: None, or the last line that the program complained with."""
+        self._process.stdout.close()  # it may still be writing
         status = self._process.wait()
         if status == 0:
             return None

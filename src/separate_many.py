@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from src.audio_stream import Recording
-from src.errors import UserError, first_names
+from src.errors import UserError, disk_errors, first_names
 from src.progress import Progress, duration
 from src.separate import output_paths, separate_file, to_stream
 from src.sources import find_sources
@@ -110,9 +110,12 @@ class Batch:
             return
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "stdin"
-            with open(path, "wb") as file:
+            with disk_errors(folder), open(path, "wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
-            yield path
+            try:
+                yield path
+            except UserError as error:
+                raise UserError(str(error).replace(str(path), "stdin")) from None
 
     def _separate(self, path, channel, work):
         """Run ``work(progress)`` with progress on the screen, and say how long it took."""

@@ -1,5 +1,6 @@
 """separate.py as a user runs it: recordings of every kind, bad ones among them, and ends before the end."""
 
+import io
 import os
 import resource
 import shutil
@@ -99,6 +100,33 @@ def test_the_whole_program(model, tmp_path):
     both, rate = soundfile.read(tmp_path / "both.wav")
     assert rate == 8000 and np.abs(both.T - voices(tmp_path / "out", "a")[0]).max() < 2e-4
     assert b"real-time factor" in done.stderr
+
+
+def test_stdin_and_stdout(separator, tmp_path, monkeypatch):
+    """Of any format; what is wrong is said of stdin, and nothing is written then."""
+    samples = talk(1, 44100, 2)
+    soundfile.write(tmp_path / "x.mp3", samples, 44100)
+    expected = separator.separate(soundfile.read(tmp_path / "x.mp3")[0].T, 44100)
+
+    def given(data):
+        monkeypatch.setattr(sys, "stdin", Namespace(buffer=io.BytesIO(data)))
+
+    given((tmp_path / "x.mp3").read_bytes())
+    written = io.BytesIO()
+    batch(separator, tmp_path).to_stdout("-", written)
+    tracks, rate = soundfile.read(io.BytesIO(written.getvalue()))
+    assert rate == 44100 and np.abs(tracks.T - expected).max() < 4e-5
+    given((tmp_path / "x.mp3").read_bytes())
+    batch(separator, tmp_path / "o").from_stdin()
+    assert np.abs(voices(tmp_path / "o", "stdin")[0] - expected).max() < 4e-5
+    for data, word in ((b"", r"^stdin: is empty"), (b"no recording", "^stdin: ")):
+        given(data)
+        written = io.BytesIO()
+        with pytest.raises(UserError, match=word):
+            batch(separator, tmp_path).to_stdout("-", written)
+        assert not written.getvalue()
+    with pytest.raises(UserError, match="choose one channel"):
+        batch(separator, tmp_path, channel="each").to_stdout("-", written)
 
 
 @pytest.mark.parametrize("rate, channels, seconds", [
