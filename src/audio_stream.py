@@ -17,6 +17,9 @@ OTHERS = (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv", ".mov", ".amr", ".3gp
 # name of an output format: libsndfile's format and subtype, bytes a sample at the most
 FORMATS = {"wav": ("WAV", "PCM_16", 2), "flac": ("FLAC", "PCM_16", 3), "ogg": ("OGG", "VORBIS", 2),
            "mp3": ("MP3", "MPEG_LAYER_III", 2)}
+# rates that an encoder takes, Hz; libsndfile's for ogg crashes beyond 200000
+RATES = {"flac": range(655351), "ogg": range(200001),
+         "mp3": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)}
 MP3_SHARE = 0.9  # an mp3 with less than this of what it promises is cut: without an index its length is an estimate
 WAV_BYTES = 4_000_000_000  # a wav has 32 bits for its size; RF64 is the same for longer ones
 
@@ -118,6 +121,12 @@ class Recording:
             raise AudioError("unreadable", reason) from None
 
 
+def check_format(audio_format, rate):
+    """Raise :class:`UserError` if an output format does not take a sample rate."""
+    if rate not in RATES.get(audio_format, (rate,)):
+        raise UserError(f"{audio_format} does not take a sample rate of {rate} Hz; wav does (--output_format wav)")
+
+
 class Writer:
     """Tracks to audio files: under temporary names until :meth:`commit` gives all of them theirs; a context manager.
 
@@ -131,6 +140,7 @@ class Writer:
     """
 
     def __init__(self, layout, sample_rate, audio_format, frames):
+        check_format(audio_format, sample_rate)
         self._layout = [(Path(path), rows) for path, rows in layout.items()]
         self._files, self._frames, self._kind = [], frames, audio_format
         kind, subtype, _ = FORMATS[audio_format]

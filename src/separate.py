@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from src.audio_stream import FORMATS, Recording, Writer
+from src.audio_stream import FORMATS, Recording, Writer, check_format
 from src.errors import UserError, disk_errors
 from src.resampling import StreamResampler
 from src.separator import Run, check_channel
@@ -53,6 +53,7 @@ def _separate_file(separator, source, paths, channel, audio_format, progress):
         recording = stack.enter_context(Recording(source))
         rate, frames, speakers = recording.sample_rate, recording.frames, separator.num_spks
         check_channel(channel, recording.channels)
+        check_format(audio_format, rate)  # before the work
         run = Run(separator, recording.blocks(), rate, channel)
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)

@@ -216,6 +216,13 @@ def test_output_formats(separator, tmp_path):
         assert np.corrcoef(tracks.reshape(-1), expected.reshape(-1))[0, 1] > 0.97
 
 
+def test_a_rate_that_the_format_does_not_take_is_seen_before_the_work(separator, tmp_path):
+    soundfile.write(tmp_path / "x.wav", talk(0.1, 96000), 96000)
+    with pytest.raises(UserError, match="x.wav: mp3 does not take a sample rate of 96000 Hz"):
+        batch(separator, tmp_path / "o", output_format="mp3").run([str(tmp_path / "x.wav")])
+    assert not (tmp_path / "o").exists()
+
+
 def test_names_that_clash_are_left_and_own_outputs_are_no_inputs(separator, tmp_path, capsys):
     for name in ("x.wav", "x.flac", "y.wav"):
         soundfile.write(tmp_path / name, talk(1), 8000)

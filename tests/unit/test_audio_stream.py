@@ -153,7 +153,8 @@ def test_writes_every_format_to_the_sample(tmp_path, samples, audio_format):
 def test_writing_that_fails_leaves_nothing(tmp_path, samples):
     (tmp_path / "file").write_text("")
     for path, rate, kind, word in (("file/a.wav", RATE, "wav", "Not a directory|exists"),
-                                   ("a.mp3", 192000, "mp3", "cannot write")):
+                                   ("a.mp3", 192000, "mp3", "192000 Hz"), ("a.ogg", 384000, "ogg", "384000 Hz"),
+                                   ("a.flac", 700000, "flac", "700000 Hz")):
         with pytest.raises(UserError, match=word):
             Writer({tmp_path / path: 1}, rate, kind, 5)
     with pytest.raises(KeyboardInterrupt), Writer({tmp_path / "b.wav": 2}, RATE, "wav", LENGTH) as writer:
