@@ -94,7 +94,8 @@ class Separator:
         return voices
 
     def stream(self, blocks, sample_rate, channel="mean"):
-        """The voices of a recording that comes in blocks, as soon as they are settled (a window later at the most).
+        """The voices of a recording that comes in blocks, as soon as they are settled: a window later, up to three more
+        where it has to be found out who speaks after a silence.
 
         Args:
             blocks: iterable of float [t] or [channels, t], of any lengths.
@@ -123,7 +124,8 @@ class Separator:
         if peak == 0:
             return np.zeros((self.num_spks, len(mixture)), np.float32), mixture
         low, high = USUAL_PEAK
-        level = 1.0 if low <= peak <= high else 2.0 ** np.round(np.log2(0.25 / peak))  # exact both ways
+        # a power of two, exact both ways and far from the ends of float32
+        level = 1.0 if low <= peak <= high else 2.0 ** np.clip(np.round(np.log2(0.25 / peak)), -100, 100)
         with self._lock:
             estimates = run_whole(self.model, (mixture * np.float32(level)).astype(np.float32))
         return (estimates / np.float32(level)).astype(np.float32), mixture

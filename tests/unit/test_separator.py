@@ -104,6 +104,8 @@ def test_levels_do_not_matter_and_silence_stays_silent():
     loud = separator.separate(mixture * np.float32(1e6), 8000)
     assert 0.9 < np.abs(loud).max() < 1, "no clipping"
     assert np.allclose(loud / loud.std(), voices / voices.std(), atol=1e-3), "and the levels of the voices are kept"
+    for factor in (1e-44, 1e35):  # the ends of float32
+        assert np.isfinite(separator.separate(mixture * np.float32(factor), 8000)).all()
     assert not separator.separate(np.zeros(100000, np.float32), 8000).any()
     offset = separator.separate(mixture + np.float32(0.3), 8000)
     assert np.abs(offset - voices).max() < 0.1 * np.abs(voices).max() and abs(offset.mean()) < 1e-3
