@@ -45,7 +45,7 @@ def main():
 
 
 def largest_difference(losses, reference):
-    """The largest difference of two lists of losses (dB), relative to the reference or to 1 dB where that is smaller."""
+    """The largest difference of two lists of losses (dB), relative to the reference, or to 1 dB where it is smaller."""
     return max(abs(a - b) / max(abs(b), 1.0) for a, b in zip(losses, reference, strict=True))
 
 
