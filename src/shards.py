@@ -37,7 +37,8 @@ def plan(subset, records, notes, wav_dir, stem, config):
     stem = re.sub(r"[^\w.+-]", "_", stem)  # MindRecord accepts few signs in a file name
     sizes = [row_bytes(samples, len(subset.targets)) for samples in subset.samples]
     parts = [slice(start, start + rows) for start in range(0, len(subset.items), rows)]
-    page = max(page_bytes(sizes[part]) for part in parts)  # shards of different pages cannot be read together
+    # one for all: shards of different pages cannot be read together
+    page = max((page_bytes(sizes[part]) for part in parts), default=0)
     jobs = []
     for n, part in enumerate(parts):
         name = f"{stem}-{n:05d}.mindrecord"

@@ -119,7 +119,7 @@ def find_sources(config):
 
 def plan(recordings, folder, config):
     """The jobs of a subset: consecutive ranges of its recordings, the same for any number of workers."""
-    size = min(config.shard_rows, SHARD_RECORDINGS, len(recordings))
+    size = min(config.shard_rows, SHARD_RECORDINGS, max(1, len(recordings)))
     page = page_bytes([row_bytes(PIECE_SECONDS * config.sample_rate + 2, 0)] * size)  # one for all: see shards.plan
     return [Job(folder / f"recordings-{n:05d}.mindrecord", recordings[start : start + size], config.sample_rate,
                 round(config.min_seconds * config.sample_rate), page)

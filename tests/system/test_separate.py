@@ -270,7 +270,7 @@ def test_no_room_on_the_disk_is_seen_before_the_work(separator, tmp_path, monkey
 
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_ended_in_the_middle_it_leaves_nothing(model, tmp_path, number, status):
-    soundfile.write(tmp_path / "x.wav", np.tile(talk(10), (60, 1)), 8000)
+    soundfile.write(tmp_path / "x.wav", np.tile(talk(10), (360, 1)), 8000)
     process = subprocess.Popen([sys.executable, ROOT / "separate.py", tmp_path / "x.wav", "--model_path", model,
                                 "--out_dir", tmp_path / "o", "--window", "2", "--overlap", "1"],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "GLOG_v": "3"},
@@ -278,7 +278,7 @@ def test_ended_in_the_middle_it_leaves_nothing(model, tmp_path, number, status):
     deadline = time.monotonic() + 120
     while not (tmp_path / "o").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
-    time.sleep(1.0)
+    time.sleep(0.2)
     process.send_signal(number)
     errors = process.communicate(timeout=60)[1]
     assert process.returncode == status and b"Traceback" not in errors, errors

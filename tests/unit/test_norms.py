@@ -40,9 +40,12 @@ def test_definition_and_gradient(name, shape):
     def scalar(value):
         return (norm(value) * Tensor(weight)).sum()
 
-    gradients = ms.grad(scalar, 0, norm.trainable_params())(Tensor(x))[1]
+    along_x, gradients = ms.grad(scalar, 0, norm.trainable_params())(Tensor(x))
     normed = definition(name, x.astype(np.float64))
     axes = tuple(range(len(shape) - 1))
+    for direction in rng.normal(size=(3, *shape)):
+        ends = [(definition(name, x + sign * 1e-4 * direction) * gain * weight).sum() for sign in (1, -1)]
+        assert (along_x.asnumpy() * direction).sum() == pytest.approx((ends[0] - ends[1]) / 2e-4, rel=1e-3, abs=1e-3)
     assert len(gradients) == 2
     assert np.allclose(gradients[0].asnumpy(), (weight * normed).sum(axes), atol=1e-3)
     assert np.allclose(gradients[1].asnumpy(), weight.sum(axes), atol=1e-4)
