@@ -1,4 +1,4 @@
-"""Build the voices behind the ready weights: the recordings of samples/ whole, in a folder for each speaker.
+"""Build voices to train on: the recordings behind samples/ whole, in a folder for each speaker.
 
     python scripts/build_voices.py --out_dir data/voices                    # downloads the packages with apt-get
     python scripts/build_voices.py --out_dir data/voices --deb_dir DEBS     # or takes *.deb files from a folder

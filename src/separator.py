@@ -1,7 +1,7 @@
 """Separation of recordings of any length, rate and number of channels: the package's Python interface.
 
     from src.separator import Separator
-    separator = Separator.load()                                # or .load("model.onnx")
+    separator = Separator.load("model.ckpt")                    # or .onnx, .mindir
     voices = separator.separate(samples, 44100)                 # [T] or [channels, T] -> [C, T]
     for voices in separator.stream(blocks, 16000): ...          # [t] or [channels, t] -> [C, t']
 """
