@@ -8,7 +8,7 @@
 from src.arguments import parse_args
 from src.config import SeparateConfig
 from src.errors import UserError, run_cli
-from src.interrupt import exit_on_sigterm
+from src.interrupt import exit_on_signals
 from src.options import require
 
 
@@ -21,7 +21,7 @@ def main(argv):
     if to_stdout and len(config.input) > 1:
         raise UserError("--out_dir -: stdout takes one recording")
     config.out_dir = config.out_dir or "separated"
-    exit_on_sigterm()
+    exit_on_signals()
 
     from src.separate_many import Batch, parse_channels, quiet_stdout
 

@@ -18,12 +18,27 @@ def take_ctrl_c():
         signal.signal(number, signal.default_int_handler)
 
 
-def exit_on_sigterm():
-    """From now on SIGTERM ends this process as an exception does: what is half done is cleaned up."""
-    def leave(number, _frame):
-        raise SystemExit(128 + number)
+_ending = []  # the exception that a signal asked for
 
-    signal.signal(signal.SIGTERM, leave)
+
+def exit_on_signals():
+    """From now on Ctrl-C and SIGTERM end this process as exceptions do: what is half done is cleaned up.
+
+    MindSpore swallows an exception that comes while it compiles: :func:`raise_swallowed` raises it again.
+    """
+    def leave(number, _frame):
+        _ending[:] = [KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)]
+        raise _ending[0]
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:  # a shell has its jobs in the background ignore Ctrl-C
+            signal.signal(number, leave)
+
+
+def raise_swallowed():
+    """End, if a signal has asked for it (see :func:`exit_on_signals`)."""
+    if _ending:
+        raise _ending[0]
 
 
 class Signals:

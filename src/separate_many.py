@@ -10,6 +10,7 @@ from pathlib import Path
 
 from src.audio_stream import Recording
 from src.errors import UserError, disk_errors, first_names
+from src.interrupt import raise_swallowed
 from src.progress import Progress, duration
 from src.separate import output_paths, separate_file, to_stream
 from src.sources import find_sources
@@ -123,6 +124,7 @@ class Batch:
         begun, shown = time.monotonic(), None
 
         def progress(done, total):
+            raise_swallowed()
             nonlocal shown
             shown = shown or stack.enter_context(Progress(total and int(total), name, "s of audio"))
             for _ in range(int(done) - shown.done):

@@ -32,7 +32,7 @@ def flags(data, folder, *more):
     options = ["--train_dir", data / "train", "--valid_dir", data / "dev", "--save_folder", folder, *TINY,
                "--schedule", "plateau", "--patience", 1, "--warmup_steps", 4, "--dropout", 0.2, "--ema", 0.8,
                "--accumulate", 2, "--epochs", 6, "--valid_every", 0.67, "--log_every", 2, "--save_minutes", 0,
-               "--keep_best", 2, "--keep_last", 3, "--lr", 3, *more]
+               "--keep_best", 2, "--keep_last", 3, "--lr", 1000, *more]
     return list(map(str, options))
 
 

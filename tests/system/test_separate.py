@@ -268,8 +268,9 @@ def test_no_room_on_the_disk_is_seen_before_the_work(separator, tmp_path, monkey
         batch(separator, tmp_path / "o").run([str(tmp_path / "x.wav")])
 
 
+@pytest.mark.parametrize("wait", [0.0, 0.2, 2.0], ids="{} s".format)
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ended_in_the_middle_it_leaves_nothing(model, tmp_path, number, status):
+def test_ended_in_the_middle_it_leaves_nothing(model, tmp_path, number, status, wait):
     soundfile.write(tmp_path / "x.wav", np.tile(talk(10), (360, 1)), 8000)
     process = subprocess.Popen([sys.executable, ROOT / "separate.py", tmp_path / "x.wav", "--model_path", model,
                                 "--out_dir", tmp_path / "o", "--window", "2", "--overlap", "1"],
@@ -277,8 +278,8 @@ def test_ended_in_the_middle_it_leaves_nothing(model, tmp_path, number, status):
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
     deadline = time.monotonic() + 120
     while not (tmp_path / "o").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(0.2)
+        time.sleep(0.02)
+    time.sleep(wait)  # the network is compiled, or runs
     process.send_signal(number)
     errors = process.communicate(timeout=60)[1]
     assert process.returncode == status and b"Traceback" not in errors, errors
