@@ -4,8 +4,8 @@
     python scripts/build_voices.py --out_dir data/voices --deb_dir DEBS     # or takes *.deb files from a folder
 
 train/ holds all recordings of the prompt families that samples/ trains on; dev/ and test/ the utterances (2 to 4 s) of
-the families held out there, in the same subsets, without those that share a take with an earlier subset; unseen/ two
-voices in none of them, telephone quality, for the model card alone. All FLAC, 8 kHz.
+the families held out there, in the same subsets, without those that share a take with an earlier subset; test-unseen/
+two voices in none of them, telephone quality, to score on alone. All FLAC, 8 kHz.
 """
 
 import argparse
