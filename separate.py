@@ -1,25 +1,47 @@
-"""Separate one recording into one wav per speaker.
+"""Separate recordings of any format and length into one file per speaker.
 
-    python separate.py meeting.wav --model_path checkpoints/dprnn/best.ckpt --out_dir separated
+    python separate.py meeting.mp3 calls/ --out_dir separated
+    python separate.py talk.wav --model_path checkpoints/dprnn/best.ckpt
+    ffmpeg -i film.mp4 -f wav - | python separate.py - > voices.wav
 """
 
 from src.arguments import parse_args
 from src.config import SeparateConfig
-from src.errors import run_cli
+from src.errors import UserError, run_cli
+from src.interrupt import exit_on_sigterm
 from src.options import require
 
 
 def main(argv):
     config = parse_args(SeparateConfig, argv, positional="input")
-    require(config, "input", "model_path")
+    require(config, "input")
+    if "-" in config.input and len(config.input) > 1:
+        raise UserError("--input: - (stdin) goes with no other input")
+    to_stdout = config.out_dir == "-" or (config.input == ("-",) and not config.out_dir)
+    if to_stdout and len(config.input) > 1:
+        raise UserError("--out_dir -: stdout takes one recording")
+    config.out_dir = config.out_dir or "separated"
+    exit_on_sigterm()
 
-    from src.device import setup
-    from src.inference import open_model
-    from src.separate import separate_file
+    from src.separate_many import Batch, parse_channels, quiet_stdout
 
-    setup(config.device_target, config.device_id)
-    for path in separate_file(open_model(config.model_path), config.input, config.out_dir, config.overwrite):
-        print(path)
+    parse_channels(config.channel)
+    if to_stdout:
+        with quiet_stdout() as stream:
+            open_batch(Batch, config).to_stdout(config.input[0], stream)
+        return
+    batch = open_batch(Batch, config)
+    if config.input == ("-",):
+        batch.from_stdin()
+    else:
+        batch.run(config.input)
+
+
+def open_batch(batch, config):
+    from src.separator import Separator
+
+    return batch(Separator.load(config.model_path or None, config.device_target, config.device_id,
+                                window=config.window, overlap=config.overlap), config)
 
 
 if __name__ == "__main__":

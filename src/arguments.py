@@ -58,12 +58,14 @@ def parse_args(cls, argv, positional=None):
         names = filter(None, (name, spec.metadata["old"]))
         spellings = dict.fromkeys(f"--{word}" for n in names for word in (n, n.replace("_", "-")))
         shown = "{" + ",".join(spec.metadata["choices"]) + "}" if spec.metadata["choices"] else name.upper()
-        extra = dict(nargs="?", const="true") if spec.type is bool else {}
+        extra = {bool: dict(nargs="?", const="true"), tuple: dict(nargs="+")}.get(spec.type, {})
         parser.add_argument(*spellings, dest=name, default=argparse.SUPPRESS, metavar=shown,
                             help=f"{spec.metadata['text']} (default: {spec.default!r})".replace("%", "%%"), **extra)
     if positional:
-        parser.add_argument("_positional", nargs="?", default=None, metavar=positional, help=f"same as --{positional}")
-    known, rest = parser.parse_known_args(argv)
+        several = specs[positional].type is tuple
+        parser.add_argument("_positional", nargs="*" if several else "?", default=None, metavar=positional,
+                            help=f"same as --{positional}")
+    known, rest = parser.parse_known_intermixed_args(argv)
     if rest:
         bad = rest[0].split("=")[0]
         hint = suggestion(bad.lstrip("-").replace("-", "_"), specs) if bad.startswith("-") else ""
@@ -71,7 +73,7 @@ def parse_args(cls, argv, positional=None):
     flags = vars(known)
     config_path = flags.pop("config_path")
     word = flags.pop("_positional", None)
-    if word is not None:
+    if word:
         if flags.get(positional, word) != word:
             raise UserError(f"{prog}: {positional} is given twice: {word!r} and {flags[positional]!r}")
         flags[positional] = word

@@ -1,4 +1,4 @@
-"""The one place that reads and writes audio files (through libsndfile)."""
+"""The one place that reads and writes audio files (through libsndfile): whole ones; src/audio_stream.py long ones."""
 
 import contextlib
 import io
@@ -39,7 +39,7 @@ def probe(path):
     try:
         info = soundfile.info(str(path))
     except soundfile.LibsndfileError as error:
-        raise AudioError("unreadable", f"{path}: {_reason(path, error)}") from None
+        raise AudioError("unreadable", f"{path}: {reason_of(path, error)}") from None
     return AudioInfo(info.frames, info.samplerate, info.channels)
 
 
@@ -92,10 +92,10 @@ def read_span(path, start=0, frames=-1, sample_rate=None):
             samples = file.read(expected, dtype="float32", always_2d=True)[:, 0]
             rate, riff = file.samplerate, file.format in ("WAV", "WAVEX")
     except (soundfile.LibsndfileError, OSError) as error:
-        raise AudioError("unreadable", f"{path}: {_reason(path, error)}") from None
+        raise AudioError("unreadable", f"{path}: {reason_of(path, error)}") from None
     except (MemoryError, ValueError):
         raise AudioError("unreadable", f"{path}: corrupt or streamed: its length is not known") from None
-    if samples.size < expected or (riff and _cut_short(path)):
+    if samples.size < expected or (riff and cut_short(path)):
         raise AudioError("unreadable", f"{path}: truncated: its header promises more samples than are there")
     if samples.size == 0:
         raise AudioError("empty", f"{path}: holds no samples")
@@ -135,10 +135,10 @@ def _read(path, sample_rate, whole):
             samples = file.read(dtype="int16" if integer else "float64")
             riff = file.format in ("WAV", "WAVEX")
     except (soundfile.LibsndfileError, OSError) as error:
-        raise AudioError("unreadable", f"{path}: {_reason(path, error)}") from None
+        raise AudioError("unreadable", f"{path}: {reason_of(path, error)}") from None
     except (MemoryError, ValueError):
         raise AudioError("unreadable", f"{path}: corrupt or streamed: its header promises {frames} samples") from None
-    if samples.size < frames or (riff and _cut_short(path)):
+    if samples.size < frames or (riff and cut_short(path)):
         raise AudioError("unreadable", f"{path}: truncated: its header promises more samples than the "
                                        f"{samples.size} that are there")
     if samples.size == 0:
@@ -148,7 +148,7 @@ def _read(path, sample_rate, whole):
     return samples, rate, integer
 
 
-def _cut_short(path):
+def cut_short(path):
     """Whether a wav ends before its data chunk says; libsndfile reads what is there without a word."""
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -218,13 +218,18 @@ def write_wav(path, samples, sample_rate):
         raise UserError(f"{path}: cannot write: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _reason(path, error):
+def reason_of(path, error):
+    """Why a file cannot be read, in a few words."""
     path = Path(path)
     if not path.exists():
         return "no such file"
     if path.is_dir():
         return "is a folder, expected an audio file"
+    if not path.is_file():
+        return "is no file that can be read twice; give - for what comes through a pipe"
     if path.stat().st_size == 0:
         return "is empty (0 bytes)"
+    if not os.access(path, os.R_OK):
+        return "permission denied"
     text = getattr(error, "error_string", str(error)).strip().rstrip(".")
     return f"is not readable audio ({text})"

@@ -18,6 +18,14 @@ def take_ctrl_c():
         signal.signal(number, signal.default_int_handler)
 
 
+def exit_on_sigterm():
+    """From now on SIGTERM ends this process as an exception does: what is half done is cleaned up."""
+    def leave(number, _frame):
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
 class Signals:
     """Notes SIGINT and SIGTERM instead of dying in the middle of a step; a second SIGINT interrupts at once.
 

@@ -10,7 +10,9 @@ import soundfile
 
 from src.audio import read_pcm16, to_pcm16
 from src.errors import UserError
-from src.separate import output_paths, scale_to_mixture, separate_array
+from src.mixture_fit import scale_to_mixture
+from src.separate import output_paths
+from src.separator import run_whole
 
 PROGRAMS = Path(__file__).resolve().parents[1] / "ascend310_infer"
 CHECK_SECONDS = (0.02, 2.1)  # inputs of the comparison; the first is shorter than a chunk
@@ -45,7 +47,7 @@ def check(mindir_path, model):
             wav = Path(folder) / f"noise{length}.wav"
             soundfile.write(wav, mixture, rate, subtype="FLOAT")
             separate(mindir_path, wav, folder)
-            wanted = to_pcm16(scale_to_mixture(separate_array(model, mixture), mixture)).astype(int)
+            wanted = to_pcm16(scale_to_mixture(run_whole(model, mixture), mixture)).astype(int)
             for path, voice in zip(output_paths(wav, folder, len(wanted)), wanted):
                 worst = max(worst, int(np.abs(read_pcm16(path, rate) - voice).max()))
     if worst > TOLERANCE:

@@ -31,10 +31,15 @@ def check_value(name, value, spec, where):
             value = float(value)  # YAML 1.1 reads 1e-3 as text
             if value != value or value in (float("inf"), float("-inf")):
                 raise ValueError
+        elif kind is tuple:
+            value = (value,) if isinstance(value, str) else tuple(value)
+            if not all(isinstance(word, str) for word in value):
+                raise ValueError
         elif not isinstance(value, str):
             raise ValueError
     except (TypeError, ValueError):
-        words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+        words = {bool: "true or false", int: "a whole number", float: "a number", str: "text",
+                 tuple: "text, or a list of it"}
         raise UserError(f"{where}: {name} must be {words[kind]}, got {value!r}") from None
     if meta["choices"] and value not in meta["choices"]:
         folded = {c.lower(): c for c in meta["choices"]}

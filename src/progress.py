@@ -11,7 +11,7 @@ class Progress:
     that is left.
 
     Args:
-        total (int): how many there are to do.
+        total (int): how many there are to do; None: nobody knows.
         label, unit (str): what is done, and to what.
     """
 
@@ -38,11 +38,12 @@ class Progress:
             self.bar.update(count)
             return
         silent = now - self.said_at
-        if (10 * (self.done - self.said) >= self.total and silent >= 1) or silent >= 30:
+        if (self.total and 10 * (self.done - self.said) >= self.total and silent >= 1) or silent >= 30:
             self.said, self.said_at = self.done, now
             rate = max(self.done - self.kept - 1, 0) / max(now - self.began, 1e-3)
-            left = f", {duration((self.total - self.done) / rate)} left" if rate else ""
-            print(f"{self.label}: {self.done} of {self.total} {self.unit}, {rate:.0f} a second{left}", flush=True)
+            left = f", {duration((self.total - self.done) / rate)} left" if rate and self.total else ""
+            total = f" of {self.total}" if self.total else ""
+            print(f"{self.label}: {self.done}{total} {self.unit}, {rate:.0f} a second{left}", flush=True)
 
 
 def duration(seconds):

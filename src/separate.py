@@ -1,58 +1,104 @@
-"""One recording to one file per speaker."""
+"""One recording to one file per speaker, in memory that does not grow with its length."""
 
+import contextlib
+import shutil
+import tempfile
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
 
-from src.audio import PCM_SCALE, read_mono, write_wav
-from src.errors import UserError
+from src.audio_stream import FORMATS, Recording, Writer, check_format
+from src.errors import UserError, disk_errors
+from src.resampling import StreamResampler
+from src.separator import Run, check_channel
+from src.track_store import TrackStore
+
+Separated = namedtuple("Separated", "paths frames sample_rate channels notes")  # frames: samples; notes: texts to say
 
 
-def separate_array(model, mixture):
-    """Estimates of a whole recording: float32 [T] -> [C, T].
-
-    The network gives nothing for a last piece shorter than its stride, so the input is padded to whole frames.
-    """
-    hop = model.config.kernel_size // 2
-    length = len(mixture)
-    if model.length is None:
-        mixture = np.pad(mixture, (0, hop))
-    estimates = model(mixture[None])[0, :, :length]
-    if not np.isfinite(estimates).all():
-        raise UserError("the model gives NaN or infinite samples for this input")
-    return estimates
+def output_paths(source, out_dir, speakers, suffix=".wav", label=""):
+    """<out_dir>/<name><label>_s1.wav, ..."""
+    return [Path(out_dir) / f"{Path(source).stem}{label}_s{c + 1}{suffix}" for c in range(speakers)]
 
 
-def scale_to_mixture(estimates, mixture):
-    """One gain for all estimates, the least-squares fit of their sum to the mixture, so that the speakers' relative
-    levels stay; lowered where a sample would clip. SI-SNR leaves scale and polarity open: the gain may be negative."""
-    total = estimates.sum(0, dtype=np.float64)
-    energy = float(total @ total)
-    gain = float(total @ mixture) / energy if energy > 0 else 1.0
-    peak = float(np.abs(estimates).max()) * abs(gain)
-    full_scale = (PCM_SCALE - 1) / PCM_SCALE
-    if peak > full_scale:
-        gain *= full_scale / peak
-    return (estimates * gain).astype(np.float32)
+def separate_file(separator, source, paths, channel="mean", audio_format="wav", progress=None):
+    """Separate one file of any format, rate, number of channels and length.
 
+    The estimates wait on the disk, beside the outputs, for the gain that makes the sum of all of them fit the mixture.
 
-def output_paths(source, out_dir, speakers):
-    """<out_dir>/<name>_s1.wav, ..."""
-    return [Path(out_dir) / f"{Path(source).stem}_s{c + 1}.wav" for c in range(speakers)]
-
-
-def separate_file(model, source, out_dir, overwrite=False):
-    """Separate one file and write its estimates. Returns the paths written.
-
+    Args:
+        separator (src.separator.Separator)
+        source: path.
+        paths: one for each speaker, or a single one, which gets a channel for each speaker.
+        channel: ``"mean"`` or the number of one.
+        audio_format (str): wav, flac, ogg or mp3.
+        progress: called with (seconds done, seconds in all or None) after each window.
+    Returns:
+        Separated
     Raises:
-        UserError: an input that cannot be used, or outputs that exist.
+        UserError: an input that cannot be used, outputs that cannot be written; nothing is left of them.
     """
-    paths = output_paths(source, out_dir, model.config.num_spks)
-    existing = [path for path in paths if path.exists()]
-    if existing and not overwrite:
-        raise UserError(f"{existing[0]}: exists; --overwrite replaces it")
-    mixture, rate = read_mono(source, model.config.sample_rate)
-    estimates = scale_to_mixture(separate_array(model, mixture), mixture)
-    for path, estimate in zip(paths, estimates):
-        write_wav(path, estimate, rate)
-    return paths
+    try:
+        return _separate_file(separator, source, [Path(path) for path in paths], channel, audio_format, progress)
+    except UserError as error:
+        if str(source) in str(error):
+            raise
+        raise UserError(f"{source}: {error}") from None
+
+
+def _separate_file(separator, source, paths, channel, audio_format, progress):
+    folder = paths[0].parent
+    with contextlib.ExitStack() as stack:
+        recording = stack.enter_context(Recording(source))
+        rate, frames, speakers = recording.sample_rate, recording.frames, separator.num_spks
+        check_channel(channel, recording.channels)
+        check_format(audio_format, rate)  # before the work
+        run = Run(separator, recording.blocks(), rate, channel)
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        if frames:
+            _check_room(folder, frames, rate, separator, audio_format)
+        store = stack.enter_context(TrackStore(folder, speakers))
+        peak = 0.0
+        for tracks in run:
+            store.write(tracks)
+            peak = max(peak, float(np.abs(run.back(tracks)).max(initial=0)))
+            if progress:
+                progress(run.frames / rate, frames and frames / rate)
+        peak = max(peak, float(np.abs(run.rest()).max(initial=0)))
+        gain = np.float32(run.fit.safe_gain(peak))
+        back = StreamResampler(separator.sample_rate, rate, speakers)
+        rows = {path: speakers // len(paths) for path in paths}
+        with Writer(rows, rate, audio_format, run.frames) as writer:
+            for tracks in store.read():
+                writer.write(gain * back.push(tracks))
+            writer.write(gain * back.finish(run.frames))
+            writer.commit()
+        return Separated(paths, run.frames, rate, recording.channels, _notes(recording))
+
+
+def to_stream(separator, source, stream, channel="mean", progress=None):
+    """Separate a file to one wav on a binary stream, a channel for each speaker; see :func:`separate_file`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "voices.wav"
+        done = separate_file(separator, source, [path], channel, "wav", progress)
+        with open(path, "rb") as file:
+            shutil.copyfileobj(file, stream)
+        stream.flush()
+    return done
+
+
+def _notes(recording):
+    if not recording.replaced:
+        return []
+    return [f"{recording.replaced} NaN or infinite samples, the first at {recording.first_replaced}, taken as silence"]
+
+
+def _check_room(folder, frames, rate, separator, audio_format):
+    """Raise :class:`UserError` if the disk has no room for the outputs and what waits beside them."""
+    waiting = 4 * frames * separator.sample_rate / rate
+    needed = separator.num_spks * (FORMATS[audio_format][2] * frames + waiting)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(f"{folder}: {needed / 1e6:.0f} MB are needed there while it runs, {free / 1e6:.0f} MB are free")

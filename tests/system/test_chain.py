@@ -9,7 +9,7 @@ import soundfile
 
 from src.config import PreprocessConfig
 from src.preprocess import preprocess
-from tests.synth import ROOT, TINY, assert_one_line_error, run, write_subset
+from tests.synth import ROOT, TINY, run, write_subset
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_separate(work, tmp_path, model, suffix):
     gain = total @ source / (total @ total)
     assert 0.95 < gain < 1.05, "one gain fits the sum to the mixture"
     again = run("separate.py", path, "--model_path", work / "m" / model, "--out_dir", tmp_path / "out")
-    assert_one_line_error(again, "--overwrite")
+    assert again.returncode == 0 and "1 skipped: their outputs exist (--overwrite" in again.stdout, again.stderr
 
 
 def test_fixed_length_export(work, tmp_path):
@@ -98,8 +98,8 @@ def test_fixed_length_export(work, tmp_path):
     assert result.returncode == 0, result.stderr
     soundfile.write(tmp_path / "long.wav", np.random.default_rng(0).normal(0, 0.1, 8000), 8000)
     result = run("separate.py", tmp_path / "long.wav", "--model_path", tmp_path / "half.mindir", "--out_dir", tmp_path)
-    assert_one_line_error(result, "at most 4000 samples")
-    assert not (tmp_path / "long_s1.wav").exists()
+    assert result.returncode == 0, result.stderr
+    assert soundfile.info(tmp_path / "long_s1.wav").frames == 8000
 
 
 def test_help_is_instant_and_complete():

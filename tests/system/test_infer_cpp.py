@@ -13,7 +13,8 @@ import pytest
 import soundfile
 
 from src.audio import read_mono, to_pcm16
-from src.separate import output_paths, scale_to_mixture
+from src.mixture_fit import scale_to_mixture
+from src.separate import output_paths
 from tests.cpp_program import HERE, bands, build, call, write_bands, write_sidecar
 from tests.synth import assert_one_line_error, run, voice
 

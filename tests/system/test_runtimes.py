@@ -8,7 +8,8 @@ import soundfile
 
 from src.inference import open_model
 from src.lite import convert
-from src.separate import separate_array, separate_file
+from src.separate import output_paths, separate_file
+from src.separator import Separator, run_whole
 from tests.cpp_program import build
 from tests.synth import ROOT, TINY, assert_one_line_error, run
 
@@ -63,9 +64,9 @@ def test_four_runtimes_agree(work, tmp_path):
 
     for path in sorted((work / "test" / "mix_clean").iterdir()):
         mixture = soundfile.read(path, dtype="float32")[0]
-        estimates = [separate_array(model, mixture) for model in models]
+        estimates = [run_whole(model, mixture) for model in models]
         assert np.abs(estimates[1] - estimates[0]).max() <= 1e-4 and np.abs(estimates[2] - estimates[0]).max() <= 1e-4
-        separate_file(models[0], path, tmp_path / "python")
+        separate_file(Separator(models[0]), path, output_paths(path, tmp_path / "python", 2))
         for c in (1, 2):
             python, program = (soundfile.read(tmp_path / folder / f"{path.stem}_s{c}.wav", dtype="int16")[0].astype(int)
                                for folder in ("python", "result_Files"))

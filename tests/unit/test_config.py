@@ -58,7 +58,9 @@ def test_booleans_choices_and_positional():
     assert parse_args(EvalConfig, ["--cal_sdr"]).cal_sdr is True
     assert parse_args(EvalConfig, ["--cal_sdr", "0"]).cal_sdr is False
     assert parse_args(TrainConfig, ["--rnn_type", "gru"]).rnn_type == "GRU"
-    assert parse_args(SeparateConfig, ["a.wav"], positional="input").input == "a.wav"
+    words = ["a.wav", "--window", "5", "b.wav", "-", "--overwrite"]
+    assert parse_args(SeparateConfig, words, positional="input").input == ("a.wav", "b.wav", "-")
+    assert parse_args(SeparateConfig, ["--input", "a.wav", "b.wav"], positional="input").input == ("a.wav", "b.wav")
     with pytest.raises(UserError, match="twice"):
         parse_args(SeparateConfig, ["a.wav", "--input", "b.wav"], positional="input")
 

@@ -1,0 +1,46 @@
+"""What libsndfile cannot read (m4a, mp4, webm, ...), decoded by the program ffmpeg where there is one."""
+
+import shutil
+import subprocess
+import tempfile
+
+PROGRAM = "ffmpeg"
+
+
+def available():
+    """Whether the program is on the PATH."""
+    return shutil.which(PROGRAM) is not None
+
+
+class Decoder:
+    """The first audio stream of a file as Sun audio (32-bit float, any length) in a pipe.
+
+    Attributes:
+        descriptor (int): of the pipe.
+    """
+
+    def __init__(self, path):
+        self._said = tempfile.TemporaryFile()
+        # file: keeps a name with a colon from being taken for a protocol
+        command = [PROGRAM, "-nostdin", "-v", "error", "-i", f"file:{path}", "-map", "0:a:0", "-c:a", "pcm_f32be",
+                   "-f", "au", "-"]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._said,
+                                         start_new_session=True)  # Ctrl-C is ours: we end it
+        self.descriptor = self._process.stdout.fileno()
+
+    def problem(self):
+        """Once nothing more is wanted from the pipe: None, or the last line that the program complained with."""
+        self._process.stdout.close()  # it may still be writing
+        status = self._process.wait()
+        if status == 0:
+            return None
+        self._said.seek(0)
+        lines = self._said.read().decode(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else f"ended with status {status}"
+
+    def close(self):
+        """Ends the program if it still runs."""
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+        self._said.close()
