@@ -26,8 +26,7 @@ let toastTimer;
 function toast(error) {
   if (error.name === "AbortError") return;
   if (!(error instanceof Refused)) console.error(error);
-  $("toast-error").textContent = errorText(error.status, error.message);
-  $("toast-hint").textContent = error.hint || "";
+  [$("toast-error").textContent, $("toast-hint").textContent] = errorText(error);
   $("toast").classList.remove("hidden");
   clearTimeout(toastTimer);
   toastTimer = setTimeout(() => $("toast").classList.add("hidden"), 12000);
@@ -45,6 +44,7 @@ function clock(seconds, digits = 1) {
 
 function route() {
   const figures = location.hash === "#performance";
+  $("toast").classList.add("hidden");
   $("home").classList.toggle("hidden", figures);
   $("figures").classList.toggle("hidden", !figures);
   $("nav-performance").toggleAttribute("aria-current", figures);
@@ -166,8 +166,8 @@ class Track {
       top.append(made);
     };
     if (buffer) {
-      button("solo", () => player.set(index, "solo", !player.tracks[index].solo));
-      button("mute", () => player.set(index, "mute", !player.tracks[index].mute));
+      button("solo", () => player.solo(index));
+      if (index) button("mute", () => player.mute(index));
     }
     if (index) button("download", () => save(current.view.voices[index - 1], `${current.short}_s${index}.wav`));
     this.element.append(top);
@@ -206,7 +206,7 @@ class Track {
     const state = player.tracks[this.index];
     if (!state) return;
     this.buttons.solo.setAttribute("aria-pressed", state.solo);
-    this.buttons.mute.setAttribute("aria-pressed", state.mute);
+    this.buttons.mute?.setAttribute("aria-pressed", state.mute);
     this.element.classList.toggle("off", !player.heard(state));
   }
 
@@ -317,7 +317,7 @@ addEventListener("keydown", (event) => {
   else if (event.key === "ArrowLeft") player.seek(player.time - 2);
   else if (event.key === "ArrowRight") player.seek(player.time + 2);
   else if (event.key === "Home") player.seek(0);
-  else if (/^[0-8]$/.test(event.key) && player.tracks[+event.key]) player.only(+event.key);
+  else if (/^[0-8]$/.test(event.key) && player.tracks[+event.key]) player.solo(+event.key);
 });
 let resizing;
 addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(() => { drawAll(); tick(); }, 120); });

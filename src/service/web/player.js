@@ -7,7 +7,7 @@ export class Player {
   // buffers: AudioBuffer of each track
   load(buffers) {
     this.stop();
-    this.tracks = buffers.map((buffer, i) => ({ buffer, solo: false, mute: i > 0, gain: null, source: null }));
+    this.tracks = buffers.map((buffer, i) => ({ buffer, solo: i === 0, mute: false, gain: null, source: null }));
     this.duration = Math.max(...buffers.map((buffer) => buffer.duration));
     this.offset = 0;
     this.changed();
@@ -18,8 +18,9 @@ export class Player {
     return Math.min(this.duration, this.offset + Math.max(0, this.context.currentTime - this.begun));
   }
 
+  // The first track is the mixture: it is heard alone or not, the others also together.
   heard(track) {
-    return this.tracks.some((other) => other.solo) ? track.solo : !track.mute;
+    return this.tracks.some((other) => other.solo) ? track.solo : !track.mute && track !== this.tracks[0];
   }
 
   play() {
@@ -61,12 +62,18 @@ export class Player {
     this.changed();
   }
 
-  set(index, name, value) { this.tracks[index][name] = value; this._mix(); }
-
-  // This track and no other.
-  only(index) {
-    const already = this.tracks.every((track, i) => track.solo === (i === index));
+  // This track and no other; once more: all voices.
+  solo(index) {
+    const already = this.tracks[index].solo;
     this.tracks.forEach((track, i) => { track.solo = !already && i === index; });
+    this.tracks[index].mute = false;
+    this._mix();
+  }
+
+  mute(index) {
+    const track = this.tracks[index];
+    track.mute = !track.mute;
+    if (track.mute) this.tracks.forEach((other) => { other.solo = false; }); // a muted track beside a solo one says nothing
     this._mix();
   }
 

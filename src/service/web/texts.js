@@ -42,9 +42,13 @@ const TEXTS = {
     card: "模型说明", noCard: "模型旁没有模型说明文件。", model: "模型", figuresTitle: "效果与速度", rate: "采样率", speakers: "说话人数", busy: "加载中……",
   },
 };
-// The service's own words are English; in Chinese what they are about is said before them.
-const STATUS_ZH = { 400: "请求有误", 401: "令牌无效", 408: "上传太慢", 413: "录音太大或太长", 415: "不支持的格式", 422: "无法使用这段录音",
-  429: "服务繁忙，请稍后再试", 500: "服务内部错误", 503: "服务尚未就绪", 504: "处理超时", 507: "服务器磁盘已满" };
+// The service's own words are English; in Chinese what they are about is said first.
+const STATUS_ZH = {
+  400: ["请求有误", ""], 401: ["令牌无效", "请重新输入访问令牌。"], 408: ["上传太慢", "请换用更快的网络，或缩短录音。"],
+  413: ["录音太大或太长", "请使用 flac、mp3 等压缩格式，或分段上传。"], 415: ["不支持的格式", "请使用 wav、flac、mp3、ogg 等格式。"],
+  422: ["无法使用这段录音", "文件可能已损坏或不完整。"], 429: ["服务繁忙", "请稍后再试。"], 500: ["服务内部错误", "详情见服务日志。"],
+  503: ["服务尚未就绪", "请稍后再试。"], 504: ["处理超时", ""], 507: ["服务器磁盘已满", "请稍后再试。"],
+};
 
 let language = localStorage.getItem("language") || (navigator.language.startsWith("zh") ? "zh" : "en");
 
@@ -52,8 +56,10 @@ export function text(key, values = {}) {
   return TEXTS[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
-export function errorText(status, error) {
-  return language === "zh" && STATUS_ZH[status] ? `${STATUS_ZH[status]}（${error}）` : error;
+// What is wrong and what to do about it.
+export function errorText({ status, message, hint }) {
+  if (language !== "zh" || !STATUS_ZH[status]) return [message, hint || ""];
+  return [STATUS_ZH[status][0], `${STATUS_ZH[status][1]}（${message}）`];
 }
 
 export function translate(root = document) {
