@@ -7,6 +7,7 @@ import logging
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from src.errors import UserError
 
@@ -37,6 +38,8 @@ def refusal(error):
         return error
     if isinstance(error, UserError):
         return ServiceError(422, " ".join(str(error).split()), "it cannot be used as it is")
+    if isinstance(error, ClientDisconnect):
+        return ServiceError(499, "the client has gone")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return ServiceError(507, "no room on the disk of the service", "ask again later", Retry_After=60)
     log.error("fault", exc_info=error)
@@ -51,6 +54,7 @@ def install(app):
     """Every failure of ``app`` is answered with JSON."""
     @app.exception_handler(ServiceError)
     @app.exception_handler(UserError)
+    @app.exception_handler(ClientDisconnect)
     @app.exception_handler(Exception)
     async def _failed(_request, error):
         return answer(refusal(error))
