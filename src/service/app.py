@@ -23,6 +23,7 @@ from src.service.jobs import JobStore
 from src.service.performance import model_view, performance_view
 from src.service.recording_work import recording_work
 from src.service.telemetry import Telemetry
+from src.service.workspace import workspace
 
 WEB = Path(__file__).with_name("web")
 DEMO = Path(__file__).resolve().parents[2] / "samples" / "test" / "mix_clean" / "carlo-1549_ivrvoice-2193.flac"
@@ -50,9 +51,8 @@ def create_app(separator, config):
 
     @contextlib.asynccontextmanager
     async def lifespan(_app):
-        with tempfile.TemporaryDirectory(prefix="dprnn-serve-", dir=config.work_dir or None,
-                                         ignore_cleanup_errors=True) as root:
-            service.open(Path(root))
+        with workspace() as root:
+            service.open(root)
             warming = asyncio.create_task(asyncio.to_thread(service.warm_up))
             sweeping = asyncio.create_task(service.sweep())
             yield
@@ -184,8 +184,8 @@ def _contract(app, service):
         if kind == "application/json":
             return await _from_json(service, request, rate, begun)
         wanted = answers.negotiate(request.headers.get("accept"))
-        with tempfile.TemporaryDirectory(dir=service.root) as folder:
-            folder = Path(folder)
+        folder, work = Path(tempfile.mkdtemp(dir=service.root)), None
+        try:
             source, channel, seconds = await service.receive_recording(request, folder, channel, rate)
             together = wanted == "audio/wav"
             paths = [folder / "voices.wav"] if together else output_paths("voice", folder, service.separator.num_spks)
@@ -193,6 +193,11 @@ def _contract(app, service):
             service.engine.submit(work)
             done, = await service.outcome(request, [work], begun)
             return await asyncio.to_thread(answers.respond, wanted, paths, done.sample_rate)
+        finally:
+            if work is None:
+                shutil.rmtree(folder, ignore_errors=True)
+            else:  # once it does not write there any more, which may be later than its client has waited
+                work.future.add_done_callback(lambda _future: shutil.rmtree(folder, ignore_errors=True))
 
 
 async def _from_json(service, request, rate, begun):

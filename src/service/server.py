@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import tempfile
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -50,6 +51,10 @@ def serve(separator, config):
         UserError: the address cannot be used.
     """
     config.token = config.token or os.environ.get("DPRNN_TOKEN", "")
+    if config.work_dir:
+        if not os.access(config.work_dir, os.W_OK | os.X_OK):
+            raise UserError(f"--work_dir {config.work_dir}: no folder that can be written")
+        tempfile.tempdir = os.path.abspath(config.work_dir)
     logs.start()
     _, gate = create_app(separator, config)
     listener = _listen(config.host, config.port)

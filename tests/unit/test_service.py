@@ -514,6 +514,21 @@ def test_the_log_is_json_lines_without_content(capfd):
     assert "0.123456" not in stream.getvalue() and "secret-path" not in stream.getvalue()
 
 
+def test_what_a_killed_service_left_is_removed(tmp_path, monkeypatch):
+    from src.service import workspace
+
+    monkeypatch.setattr(workspace.tempfile, "tempdir", str(tmp_path))
+    dead = tmp_path / f"{workspace.PREFIX}dead"
+    (dead / "files" / "job").mkdir(parents=True)
+    (dead / "lock").touch()
+    with workspace.workspace() as alive:
+        assert not dead.exists()
+        (alive / "recording").touch()
+        with workspace.workspace():
+            assert (alive / "recording").exists(), "that of a living service stays"
+    assert not list(tmp_path.iterdir())
+
+
 def test_all_at_once(client):
     """Many clients: everyone gets the own answer."""
     results = {}
