@@ -130,7 +130,7 @@ class Service:
             tuple: (path, channel, seconds or None).
         """
         self.engine.admit()
-        source = folder / "recording"
+        source = folder / "recording.wav"  # whatever it is: the name says nothing
         if kind_of(request) == "multipart/form-data":
             channel, rate = await self._from_form(request, source, channel, rate)
         else:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from src import media
 from src.audio import AudioError
 from src.audio_stream import Recording
 from src.errors import UserError
@@ -17,14 +18,19 @@ KINDS = "wav, flac, mp3, ogg, aiff, au or caf; with ffmpeg also m4a, mp4, webm, 
 HINT = f"send {KINDS}"
 # How files begin. Only these are opened: ffmpeg also takes play lists, which would make it read other files.
 MAGIC = ((0, b"RIFF"), (0, b"RF64"), (0, b"riff"), (0, b"fLaC"), (0, b"OggS"), (0, b"ID3"), (0, b"FORM"), (0, b".snd"),
-         (0, b"caff"), (4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (0, b"#!AMR"), (0, b"\x30\x26\xb2\x75"))
+         (0, b"caff"))
+FOREIGN = ((4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (0, b"#!AMR"), (0, b"\x30\x26\xb2\x75"))  # by ffmpeg alone
 NOT_AUDIO = ("text/", "application/x-www-form-urlencoded", "application/xml", "application/pdf", "image/", "font/")
 
 
 def sniff(head):
     """Whether a file that begins so may be audio."""
     sync = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0  # an mp3 or aac frame
-    return sync or any(head[at:].startswith(magic) for at, magic in MAGIC)
+    return sync or _begins(head, MAGIC) or _begins(head, FOREIGN)
+
+
+def _begins(head, magics):
+    return any(head[at:].startswith(magic) for at, magic in magics)
 
 
 async def to_disk(stream, path):
@@ -54,6 +60,8 @@ def inspect(path, channel, rate, most_seconds):
         raise ServiceError(400, "the body is empty", HINT)
     if not sniff(head):
         raise ServiceError(415, "the body is not audio of a known format", HINT)
+    if _begins(head, FOREIGN) and not media.available():
+        raise ServiceError(415, "this format needs the program ffmpeg, which the service does not have", HINT)
     try:
         with Recording(path) as recording:
             check_channel(channel, recording.channels)

@@ -62,7 +62,8 @@ def install(app):
     @app.exception_handler(HTTPException)
     async def _http(_request, error):
         words = http.HTTPStatus(error.status_code).phrase.lower()
-        return answer(ServiceError(error.status_code, words, HINTS.get(error.status_code, ""), **(error.headers or {})))
+        hint = HINTS.get(error.status_code, str(error.detail))
+        return answer(ServiceError(error.status_code, words, hint, **(error.headers or {})))
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request, error):

@@ -285,6 +285,8 @@ HOSTILE = [
     ("id3 only", "audio/mpeg", b"ID3\4\0\0\0\0\0\0"),
     ("play list", "audio/mpegurl", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"),
     ("concat", "audio/wav", b"ffconcat version 1.0\nfile /etc/passwd"),
+    ("mp4 head", "audio/mp4", b"\0\0\0\x20ftypM4A " + b"\0" * 100),
+    ("webm head", "audio/webm", b"\x1aE\xdf\xa3" + b"\0" * 100),
     ("html", "text/html", b"<html></html>"),
     ("csv", "text/csv", b"0.1,0.2"),
     ("picture", "image/png", b"\x89PNG\r\n"),
