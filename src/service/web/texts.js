@@ -4,7 +4,7 @@ const TEXTS = {
     title: "Two people talk at once. Hear each of them alone.", drop: "Drop a recording here", choose: "Choose a file",
     record: "Record", demo: "Try the demo", formats: "wav, flac, mp3, ogg … any sample rate.",
     limits: "At most {minutes} minutes and {megabytes} MB.", separate: "Separate", performance: "Performance", api: "API",
-    privacy: "Your recording stays on this server, is deleted by itself, and nobody else can get it.",
+    privacy: "Your recording stays on this server and is deleted by itself.",
     recording: "Recording", stop: "Stop and separate", discard: "Discard", cancel: "Cancel", again: "Another one",
     all: "Download all", play: "Play", pause: "Pause", mixture: "Mixture", voice: "Voice {number}", solo: "Solo",
     mute: "Mute", download: "Download", skip: "Skip to the content", token: "This service wants a token.", go: "Go on",
@@ -26,7 +26,7 @@ const TEXTS = {
   zh: {
     title: "两个人同时说话，让你分别听清每一个人。", drop: "把录音拖到这里", choose: "选择文件", record: "录音", demo: "试听示例",
     formats: "支持 wav、flac、mp3、ogg 等格式，采样率不限。", limits: "最长 {minutes} 分钟，最大 {megabytes} MB。",
-    separate: "语音分离", performance: "性能", api: "接口", privacy: "录音只保存在本服务器上，到期自动删除，其他人无法获取。",
+    separate: "语音分离", performance: "性能", api: "接口", privacy: "录音只保存在本服务器上，到期自动删除。",
     recording: "正在录音", stop: "停止并分离", discard: "放弃", cancel: "取消", again: "换一段", all: "全部下载", play: "播放", pause: "暂停",
     mixture: "混合语音", voice: "说话人 {number}", solo: "独听", mute: "静音", download: "下载", skip: "跳到正文",
     token: "本服务需要访问令牌。", go: "继续", seek: "播放位置", uploading: "正在上传…… {percent}%", preparing: "正在读取录音……",
