@@ -115,20 +115,56 @@ class Separator:
         if (voices := run.rest()).size:
             yield voices
 
+    def separate_batch(self, rows, sample_rate):
+        """The voices of several recordings of one length, which go through the network together where they fit into a
+        window.
+
+        Args:
+            rows: float [B, T].
+            sample_rate (int): Hz.
+        Returns:
+            float32 [B, C, T]: for each row what :meth:`separate` gives.
+        Raises:
+            UserError: as :meth:`separate`.
+        """
+        rows = [as_float(row) for row in rows]
+        check_rate(sample_rate)
+        resamplers = [StreamResampler(sample_rate, self.sample_rate, 1) for _ in rows]
+        if -(-len(rows[0]) * self.sample_rate // sample_rate) > self._window:
+            return np.stack([self.separate(row, sample_rate) for row in rows])
+        for row in rows:
+            _check_finite(row, 0)
+        mixtures = [np.concatenate([there.push(row[None]), there.finish(there.length())], 1)[0]
+                    for there, row in zip(resamplers, rows)]
+        out = np.empty((len(rows), self.num_spks, len(rows[0])), np.float32)
+        for voices, (estimates, heard) in zip(out, self.estimate_batch(mixtures)):
+            fit, back = MixtureFit(), StreamResampler(self.sample_rate, sample_rate, self.num_spks)
+            fit.add(estimates, heard)
+            voices[:] = np.concatenate([back.push(estimates)[:, : voices.shape[1]], back.finish(voices.shape[1])], 1)
+            voices *= fit.safe_gain(float(np.abs(voices).max(initial=0)))
+        return out
+
     def estimate(self, mixture):
         """Estimates [C, t] of one window [t] of a recording at the model's rate, scaled by nothing but the model, and
         the mixture as the model heard it: without an offset."""
-        if len(mixture) >= OFFSET_SECONDS * self.sample_rate:
-            mixture = remove_offset(mixture)
-        peak = float(np.abs(mixture).max(initial=0))
-        if peak == 0:
-            return np.zeros((self.num_spks, len(mixture)), np.float32), mixture
-        low, high = USUAL_PEAK
-        # a power of two, exact both ways and far from the ends of float32
-        level = 1.0 if low <= peak <= high else 2.0 ** np.clip(np.round(np.log2(0.25 / peak)), -100, 100)
+        return self.estimate_batch([mixture])[0]
+
+    def estimate_batch(self, mixtures):
+        """What :meth:`estimate` gives for each of several windows [t] of one length: a list of (estimates, mixture)."""
+        if len(mixtures[0]) >= OFFSET_SECONDS * self.sample_rate:
+            mixtures = [remove_offset(mixture) for mixture in mixtures]
+        peaks = [float(np.abs(mixture).max(initial=0)) for mixture in mixtures]
+        heard = [i for i, peak in enumerate(peaks) if peak > 0]
+        out = [(np.zeros((self.num_spks, len(mixture)), np.float32), mixture) for mixture in mixtures]
+        if not heard:
+            return out
+        levels = [np.float32(usual_level(peaks[i])) for i in heard]
+        scaled = np.stack([(mixtures[i] * level).astype(np.float32) for i, level in zip(heard, levels)])
         with self._lock:
-            estimates = run_whole(self.model, (mixture * np.float32(level)).astype(np.float32))
-        return (estimates / np.float32(level)).astype(np.float32), mixture
+            estimates = run_batch(self.model, scaled)
+        for i, level, found in zip(heard, levels, estimates):
+            out[i] = (found / level).astype(np.float32), mixtures[i]
+        return out
 
 
 class Run:
@@ -172,9 +208,7 @@ class Run:
         cutter = WindowCutter(separator._window, separator._overlap, separator.sample_rate)
         for block in self.blocks:
             mono = pick_channel(as_float(block), self.channel)
-            if not np.isfinite(mono).all():
-                raise UserError(f"NaN or infinite samples, the first at sample "
-                                f"{self.frames + int(np.argmin(np.isfinite(mono)))}")
+            _check_finite(mono, self.frames)
             self.frames += len(mono)
             yield from cutter.push(self._there.push(mono[None])[0])
         yield from cutter.push(self._there.finish(self._there.length())[0])
@@ -187,18 +221,30 @@ class Run:
             yield tracks
 
 
+def usual_level(peak):
+    """A factor that brings samples with this peak near the level of speech: a power of two, exact both ways and far
+    from the ends of float32; 1 where they are."""
+    low, high = USUAL_PEAK
+    return 1.0 if low <= peak <= high else 2.0 ** np.clip(np.round(np.log2(0.25 / peak)), -100, 100)
+
+
 def run_whole(model, mixture):
-    """Estimates of a mixture in one piece: float32 [T] -> [C, T].
+    """Estimates of a mixture in one piece: float32 [T] -> [C, T]; see :func:`run_batch`."""
+    return run_batch(model, mixture[None])[0]
+
+
+def run_batch(model, mixtures):
+    """Estimates of mixtures, each in one piece: float32 [B, T] -> [B, C, T].
 
     The network gives nothing for a last piece shorter than its stride, so the input is padded to whole frames.
 
     Raises:
         UserError: the estimates are not finite.
     """
-    length = len(mixture)
+    length = mixtures.shape[1]
     if model.length is None:
-        mixture = np.pad(mixture, (0, model.config.kernel_size // 2))
-    estimates = model(mixture[None])[0, :, :length]
+        mixtures = np.pad(mixtures, ((0, 0), (0, model.config.kernel_size // 2)))
+    estimates = model(mixtures)[:, :, :length]
     if not np.isfinite(estimates).all():
         raise UserError("the model gives NaN or infinite samples for this input")
     return estimates
@@ -246,6 +292,12 @@ def as_float(audio):
     if audio.dtype.kind == "i":
         return audio.astype(np.float32) / 32768
     return audio.astype(np.float32, copy=False)
+
+
+def _check_finite(samples, start):
+    finite = np.isfinite(samples)
+    if not finite.all():
+        raise UserError(f"NaN or infinite samples, the first at sample {start + int(np.argmin(finite))}")
 
 
 def check_rate(rate):

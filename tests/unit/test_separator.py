@@ -67,6 +67,22 @@ def test_as_many_samples_as_came_in_without_a_shift(rate, length):
         assert error < 2e-3, "a shift by a tenth of a sample would be more"
 
 
+@pytest.mark.parametrize("rate", [8000, 16000, 11025])
+@pytest.mark.parametrize("length", [1, 100, 30001, 250000])
+def test_a_batch_gives_what_each_gives_alone(rate, length):
+    rows = [speech(length / rate + 0.1, rate, seed)[:length] * gain for seed, gain in enumerate((1, 1e-6, 0, 1e3))]
+    rows[0] = rows[0] + np.float32(0.3)  # an offset
+    model = Bands(swap=False)
+    found = Separator(model).separate_batch(rows, rate)
+    if length == 30001:
+        assert [shape[0] for shape in model.shapes] == [3], "one run of the network, without the silent one"
+    for row, voices in zip(rows, found, strict=True):
+        alone = Separator(Bands(swap=False)).separate(row, rate)
+        assert np.abs(voices - alone).max() <= 1e-5 * max(1e-9, np.abs(alone).max())
+    with pytest.raises(UserError, match="NaN"):
+        Separator(Bands()).separate_batch([np.full(9, np.nan, np.float32)], rate)
+
+
 @pytest.mark.parametrize("sizes", [(1, 7, 100), (5000,), (160000,)])
 @pytest.mark.parametrize("rate", [8000, 22050])
 def test_stream_gives_what_separate_gives_but_for_a_gain(sizes, rate):

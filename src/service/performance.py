@@ -1,0 +1,63 @@
+"""What is known of the model: what it is, how well it separates, how fast it is here."""
+
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+
+from src.errors import UserError
+from src.results import read_results
+
+CARDS = ("{stem}.md", "MODEL_CARD.md", "README.md")  # beside the model
+
+
+def model_view(separator):
+    """The model for /v1/models."""
+    return {"name": Path(separator.name).name, "sample_rate": separator.sample_rate, "num_spks": separator.num_spks,
+            "config": vars(separator.config)}
+
+
+def performance_view(separator, eval_dir, speed):
+    """For the performance page: model card, distribution of the evaluation, speed of this machine.
+
+    Args:
+        eval_dir (str): output of eval.py; empty: eval/ beside the model.
+        speed (float): seconds of work for a second of audio, or None.
+    """
+    path = Path(separator.name)
+    return {"model": model_view(separator), "card": _card(path),
+            "evaluation": _evaluation(eval_dir or path.parent / "eval"),
+            "machine": {"real_time_factor": speed, "cores": len(os.sched_getaffinity(0)), "processor": _processor(),
+                        "system": f"{platform.system()} {platform.machine()}"}}
+
+
+def _card(path):
+    for name in CARDS if path.is_file() else ():
+        card = path.with_name(name.format(stem=path.stem))
+        if card.is_file():
+            return card.read_text(encoding="utf-8", errors="replace")[:100_000]
+    return None
+
+
+def _evaluation(folder):
+    try:
+        rows, metrics = read_results(folder)
+    except UserError:
+        return None
+    gains = np.array([row["si_snri"] for row in rows])
+    gains = gains[np.isfinite(gains)]
+    if not gains.size:
+        return None
+    counts, edges = np.histogram(gains, bins=min(20, max(5, gains.size // 4)))
+    return {"utterances": int(gains.size), "data": str(Path(str(metrics.get("data_dir", ""))).name),
+            "mean": float(gains.mean()), "median": float(np.median(gains)), "improved": int((gains > 0).sum()),
+            "ci95": metrics.get("ci95", {}).get("si_snri"), "counts": counts.tolist(), "edges": edges.tolist()}
+
+
+def _processor():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "")
+    except OSError:
+        return platform.processor()

@@ -1,0 +1,34 @@
+"""The separation of an uploaded recording, as work for the engine."""
+
+from src.errors import UserError
+from src.separate import separate_file
+from src.service.bodies import HINT, clean, too_long
+from src.service.engine import Work
+from src.service.errors import ServiceError
+
+
+def recording_work(separator, source, paths, channel, seconds, most_seconds):
+    """Work whose result is a :class:`src.separate.Separated`.
+
+    Args:
+        source, paths: as of :func:`src.separate.separate_file`.
+        seconds (float): of the recording, if its header tells.
+        most_seconds (float): more than the header told may come out: then it ends.
+    """
+    def run(work):
+        def progress(done, total):
+            work.check()
+            if done > most_seconds:
+                raise too_long(done, most_seconds)
+            work.seconds = done
+            work.progress = min(0.99, done / total) if total else 0.0
+
+        work.check()
+        try:
+            done = separate_file(separator, source, paths, channel, progress=progress)
+        except UserError as error:
+            raise ServiceError(422, clean(error, source), HINT) from None
+        work.progress, work.seconds = 1.0, done.frames / done.sample_rate
+        return done
+
+    return Work(run, seconds=seconds or 0.0)

@@ -1,0 +1,33 @@
+"""What /metrics tells Prometheus."""
+
+import prometheus_client as prometheus
+
+BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
+
+
+class Telemetry:
+    """The counters of one service; labels are routes as they are written in the code, never what a client sent."""
+
+    def __init__(self):
+        self.registry = registry = prometheus.CollectorRegistry()
+        prometheus.ProcessCollector(registry=registry)
+        self.requests = prometheus.Counter("dprnn_requests_total", "Requests answered.", ["route", "status"],
+                                           registry=registry)
+        self.seconds = prometheus.Histogram("dprnn_request_seconds", "From the first to the last byte of a request.",
+                                            ["route"], buckets=BUCKETS, registry=registry)
+        self.work = prometheus.Histogram("dprnn_work_seconds", "Separations, without waiting.", ["kind"],
+                                         buckets=BUCKETS, registry=registry)
+        self.audio = prometheus.Counter("dprnn_audio_seconds_total", "Audio separated.", registry=registry)
+        self.batch = prometheus.Histogram("dprnn_batch_size", "Short signals that went through the network together.",
+                                          buckets=(1, 2, 4, 8, 16, 32, 64), registry=registry)
+        self.refused = prometheus.Counter("dprnn_refused_total", "Work refused because the queue was full.",
+                                          registry=registry)
+        self.waiting = prometheus.Gauge("dprnn_queue_length", "Requests and jobs that wait.", registry=registry)
+        self.running = prometheus.Gauge("dprnn_running", "Requests and jobs that are separated now.",
+                                        registry=registry)
+        self.jobs = prometheus.Gauge("dprnn_jobs", "Jobs kept, in any state.", registry=registry)
+
+    def text(self):
+        return prometheus.generate_latest(self.registry)
+
+    content_type = prometheus.CONTENT_TYPE_LATEST

@@ -1,0 +1,30 @@
+"""The folder of a running service, and what a killed one left behind."""
+
+import contextlib
+import fcntl
+import shutil
+import tempfile
+from pathlib import Path
+
+PREFIX, LOCK = "dprnn-serve-", "lock"
+
+
+@contextlib.contextmanager
+def workspace():
+    """An empty folder below the system's temporary folder, gone at the end. It is locked as long as its process lives,
+    so that the next one can tell and remove what a killed one left."""
+    sweep(tempfile.gettempdir())
+    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as root:
+        with open(Path(root) / LOCK, "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            files = Path(root) / "files"
+            files.mkdir()
+            yield files
+
+
+def sweep(parent):
+    """Remove the folders of services that are gone."""
+    for root in Path(parent).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError), open(root / LOCK) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while its service lives
+            shutil.rmtree(root, ignore_errors=True)

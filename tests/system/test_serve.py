@@ -1,0 +1,290 @@
+"""serve.py as a user runs it: a process on a free port, clients, a browser, and its end."""
+
+import contextlib
+import http.client
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+
+import numpy as np
+import pytest
+import soundfile
+
+from src import checkpoint
+from src.config import ModelConfig
+from src.model import DPRNNTasNet
+from src.separator import Separator
+from tests.synth import ROOT, assert_one_line_error, run, voice
+
+httpx = pytest.importorskip("httpx", reason="requirements-dev.txt")
+pytest.importorskip("fastapi", reason="serve.py needs requirements-serve.txt")
+
+MODEL = dict(in_channels=16, out_channels=16, bn_channels=16, hidden_channels=16, kernel_size=16, K=20, num_layers=1)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "tiny.ckpt"
+    checkpoint.save(path, DPRNNTasNet(ModelConfig(**MODEL)), {})
+    return path
+
+
+@contextlib.contextmanager
+def service(model, folder, *options):
+    """A running service: (process, address, file of its log)."""
+    log = folder / "log"
+    with open(log, "w") as file:
+        process = subprocess.Popen([sys.executable, str(ROOT / "serve.py"), "--model_path", str(model), "--port", "0",
+                                    "--device_target", "CPU", "--work_dir", str(folder), *map(str, options)],
+                                   stdout=subprocess.PIPE, stderr=file, text=True, cwd=folder)
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("listening on http://127.0.0.1:"), line + log.read_text()
+        address = line.split()[-1]
+        end = time.monotonic() + 120
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{address}/ping").status_code == 200:
+                    break
+            assert time.monotonic() < end and process.poll() is None, log.read_text()
+            time.sleep(0.1)
+        yield process, address, log
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def running(model, tmp_path_factory):
+    with service(model, tmp_path_factory.mktemp("service")) as found:
+        yield found
+
+
+def talk(seconds, rate=8000, seed=0):
+    rng = np.random.default_rng(seed)
+    return voice(rng, round(seconds * rate), rate) + voice(rng, round(seconds * rate), rate)
+
+
+def wav(samples, rate=8000, **options):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, **{"format": "WAV", **options})
+    return buffer.getvalue()
+
+
+def test_wav_in_wavs_out(model, running):
+    _, address, _ = running
+    body = wav(talk(3.0, 16000), 16000)
+    expected = Separator.load(model, "CPU").separate(soundfile.read(io.BytesIO(body), dtype="float32")[0], 16000)
+    reply = httpx.post(f"{address}/invocations", content=body, timeout=60,
+                       headers={"content-type": "audio/wav", "accept": "application/zip"})
+    archive = zipfile.ZipFile(io.BytesIO(reply.content))
+    voices = [soundfile.read(io.BytesIO(archive.read(name))) for name in archive.namelist()]
+    assert [rate for _, rate in voices] == [16000, 16000]
+    assert np.abs(np.stack([samples for samples, _ in voices]) - expected).max() <= 2 / 32768
+    rows = [talk(1.0, seed=1).tolist(), talk(1.0, seed=2).tolist()]
+    found = httpx.post(f"{address}/invocations", json={"data": rows}, timeout=60).json()["response"]
+    alone = [Separator.load(model, "CPU").separate(np.float32(row), 8000) for row in rows]
+    assert np.allclose(found, alone, atol=1e-5), "the batch gives what each signal gives"
+
+
+def test_what_is_no_http_and_slow_bodies(running):
+    process, address, log = running
+    host, port = address.split("//")[1].split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        client.sendall(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
+        reply = client.recv(4096)
+    assert b"400" in reply.split(b"\r\n")[0] and json.loads(reply.split(b"\r\n\r\n")[1])["error"]
+    # a client that goes away in the middle of its body
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        client.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: audio/wav\r\n"
+                       b"Content-Length: 1000000\r\n\r\nRIFF")
+    # one that says too much is answered while it still sends
+    connection = http.client.HTTPConnection(host, int(port), timeout=20)
+    connection.putrequest("POST", "/invocations")
+    connection.putheader("Content-Type", "audio/wav")
+    connection.putheader("Content-Length", str(10**12))
+    connection.endheaders()
+    connection.send(b"\0" * 10_000_000)
+    answer = connection.getresponse()
+    assert answer.status == 413 and json.loads(answer.read())["hint"]
+    assert httpx.get(f"{address}/ping").status_code == 200 and process.poll() is None
+    assert "Traceback" not in log.read_text()
+
+
+def test_sigterm_finishes_what_runs(model, tmp_path):
+    with service(model, tmp_path, "--idle_timeout", 1, "--timeout", 300) as (process, address, log):
+        host, port = address.split("//")[1].split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as client:  # says nothing more: dropped
+            client.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: audio/wav\r\n"
+                           b"Content-Length: 1000\r\n\r\nRIFF")
+            assert b" 408 " in client.recv(4096).split(b"\r\n")[0]
+        body, replies = wav(talk(120.0)), []
+
+        def ask():
+            replies.append(httpx.post(f"{address}/invocations", content=body, timeout=120,
+                                      headers={"content-type": "audio/wav", "accept": "audio/wav"}))
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        while "dprnn_running 0.0" in httpx.get(f"{address}/metrics").text:
+            time.sleep(0.02)
+        time.sleep(0.3)  # all bodies are there
+        process.send_signal(signal.SIGTERM)
+        for thread in threads:
+            thread.join(120)
+        assert process.wait(60) == 0, log.read_text()
+        assert [reply.status_code for reply in replies] == [200] * 3
+        assert all(len(soundfile.read(io.BytesIO(reply.content))[0]) == 960_000 for reply in replies)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["log"], "temporary files are gone"
+        assert all(json.loads(line) for line in log.read_text().splitlines() if line.startswith("{"))
+
+
+def test_mistakes_are_one_line(model, tmp_path):
+    assert_one_line_error(run("serve.py", "--model_path", tmp_path / "none.ckpt"), "none.ckpt")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert_one_line_error(run("serve.py", "--model_path", model, "--port", port), port, "in use")
+
+
+def chromium():
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, (
+        "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="requirements-dev.txt")
+    path = chromium()
+    if path is None:
+        pytest.skip("no Chromium on the PATH (CHROMIUM names one)")
+    with playwright.sync_playwright() as driver:
+        made = driver.chromium.launch(executable_path=path, args=[
+            "--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream",
+            "--use-fake-device-for-media-stream"])
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def page(browser, running):
+    context = browser.new_context(locale="en-US", accept_downloads=True, permissions=["microphone"])
+    page, address = context.new_page(), running[1]
+    page.set_default_timeout(30_000)
+    elsewhere, faults = [], []
+    page.on("request", lambda request: None if request.url.startswith((address, "blob:", "data:"))
+            else elsewhere.append(request.url))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(address)
+    page.wait_for_selector("body[data-ready]")
+    yield page
+    assert not elsewhere and not faults
+    context.close()
+
+
+def pressed(page, track, act):
+    return page.locator(f".track >> nth={track}").locator(f"[data-act={act}]").get_attribute("aria-pressed") == "true"
+
+
+def wait_for_result(page, tracks=3):
+    page.wait_for_selector("#result:not(.hidden)")
+    assert page.locator(".track canvas").count() == tracks
+
+
+def drawn(page, track):
+    """Pixels of a track's picture that are not empty."""
+    return page.evaluate("""(track) => { const c = document.querySelectorAll(".track canvas")[track];
+        return c.getContext("2d").getImageData(0, 0, c.width, c.height).data
+            .filter((x, i) => i % 4 === 3 && x > 20).length }
+        """.replace("\n", " "), track)
+
+
+def test_upload_play_and_download_in_a_browser(page, tmp_path):
+    body = wav(talk(30.0, 16000), 16000)
+    page.set_input_files("#file", {"name": "talk.wav", "mimeType": "audio/wav", "buffer": body})
+    wait_for_result(page)
+    assert page.inner_text("#name") == "talk.wav" and page.inner_text("#length").endswith("0:30.0")
+    assert all(drawn(page, track) > 1000 for track in range(3))
+    assert pressed(page, 0, "solo") and not pressed(page, 1, "solo")
+    page.click("#play")
+    end = time.monotonic() + 20
+    while page.inner_text("#now") < "0:00.3":
+        assert time.monotonic() < end, "it does not play"
+    assert page.get_attribute("#play", "aria-pressed") == "true"
+    page.keyboard.press("2")
+    assert pressed(page, 2, "solo") and not pressed(page, 0, "solo")
+    page.locator("[data-act=mute]").first.click()
+    assert pressed(page, 1, "mute") and not pressed(page, 2, "solo")
+    page.focus("#play")
+    page.keyboard.press("Space")
+    assert page.get_attribute("#play", "aria-pressed") == "false"
+    stopped = page.inner_text("#now")
+    page.wait_for_timeout(200)
+    assert page.inner_text("#now") == stopped
+    page.keyboard.press("Home")
+    assert page.inner_text("#now") == "0:00.0"
+    page.locator(".screen").nth(1).click(position={"x": 300, "y": 50})
+    assert page.inner_text("#now") > "0:01.0"
+    with page.expect_download() as got:
+        page.locator("[data-act=download]").nth(1).click()
+    assert got.value.suggested_filename == "talk_s2.wav"
+    got.value.save_as(tmp_path / "voice.wav")
+    samples, rate = soundfile.read(tmp_path / "voice.wav")
+    assert rate == 16000 and len(samples) == 480_000
+    with page.expect_download() as got:
+        page.click("#all")
+    assert len(zipfile.ZipFile(got.value.path()).namelist()) == 2
+
+
+def test_errors_language_demo_and_figures_in_a_browser(page):
+    page.set_input_files("#file", {"name": "x.wav", "mimeType": "audio/wav", "buffer": b"no audio at all"})
+    toast = page.locator(".toast:not(.hidden)")
+    toast.wait_for()
+    assert "not audio" in toast.inner_text() and page.is_visible("#drop")
+    page.click("#toast-close")
+    page.wait_for_selector(".toast", state="hidden")
+    page.click("#language")
+    assert page.inner_text("#demo") == "试听示例" and page.get_attribute("html", "lang") == "zh"
+    page.click("#demo")
+    wait_for_result(page)
+    assert page.inner_text(".track strong >> nth=1") == "说话人 1"
+    page.click("#nav-performance")
+    page.wait_for_selector("#figures .big")
+    assert "倍实时速度" in page.inner_text("#figures") and "hidden_channels" in page.inner_text("#figures")
+    page.click("#language")
+    page.click("#nav-home")
+    assert page.inner_text(".track strong >> nth=0") == "Mixture"
+    page.click("#again")
+    assert page.is_visible("#drop")
+
+
+def test_record_in_a_browser(page):
+    page.click("#record")
+    page.wait_for_selector("#recording:not(.hidden)")
+    page.wait_for_timeout(1500)
+    page.click("#stop")
+    wait_for_result(page)
+    assert page.inner_text("#length") > "0:00.5"
+
+
+def test_the_page_on_a_phone(browser, running):
+    context = browser.new_context(viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+    page = context.new_page()
+    page.goto(running[1])
+    page.wait_for_selector("body[data-ready]")
+    page.tap("#demo")
+    wait_for_result(page)
+    page.tap("#play")
+    assert page.get_attribute("#play", "aria-pressed") == "true"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360, "nothing reaches beyond the screen"
+    context.close()
