@@ -19,6 +19,7 @@ def add_arguments(parser, lr=1e-3):
                         help="python of an environment with Asteroid (tests/reference/requirements-asteroid.txt)")
     parser.add_argument("--l2", type=float, default=1e-5)
     parser.add_argument("--clip", type=float, default=5.0)
+    parser.add_argument("--recompute", type=int, default=0, help="train.py's option, for ours alone")
 
 
 def real_batches(count, batch, samples):
@@ -77,7 +78,7 @@ class Duel:
         for name, path in paths.items():
             script = HERE / ("our_worker.py" if name == "ours" else "asteroid_worker.py")
             command = [sys.executable if name == "ours" else args.asteroid_python, script, path, folder / "batches.npz",
-                       args.lr, args.l2, args.clip]
+                       args.lr, args.l2, args.clip] + ([args.recompute] if name == "ours" else [])
             worker = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       text=True, env={**os.environ, "GLOG_v": "3", "PYTHONWARNINGS": "ignore"})
             self.workers[name] = worker

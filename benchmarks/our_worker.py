@@ -11,7 +11,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
-def main(checkpoint_path, batches_path, rate, l2, clip):
+def main(checkpoint_path, batches_path, rate, l2, clip, recompute):
     import mindspore as ms
     from mindspore import Tensor
 
@@ -19,7 +19,7 @@ def main(checkpoint_path, batches_path, rate, l2, clip):
     from src.config import TrainConfig
     from src.device import setup
     from src.model import DPRNNTasNet
-    from src.train_step import TrainStep, build_optimizer
+    from src.train_step import TrainStep, build_optimizer, recompute_blocks
 
     setup("CPU")
     model_config, _, values = read(checkpoint_path)
@@ -27,6 +27,7 @@ def main(checkpoint_path, batches_path, rate, l2, clip):
     network = DPRNNTasNet(model_config)
     load_weights(network, values, checkpoint_path)
     network.set_train()
+    recompute_blocks(network, int(recompute))
     step = TrainStep(network, build_optimizer(config, network), config)
     with np.load(batches_path) as archive:
         mixtures, sources = archive["mixtures"], archive["sources"]

@@ -136,6 +136,8 @@ class TrainConfig(ModelConfig, DeviceConfig, DynamicMixingConfig):
     batch_size: int = option(3, "mixtures per device whose gradient is computed together", low=1)
     accumulate: int = option(1, "batches per optimizer step: as one batch so many times as large, in the memory of one",
                              low=1)
+    recompute: int = option(0, "the RNNs of so many dual-path blocks run again for the gradient instead of keeping "
+                            "what it needs: less memory, more time", low=0)
     epochs: int = option(100, "passes over the training set", low=1)
     max_minutes: float = option(0.0, "stop after this many minutes of wall time, with a last validation; 0: no limit",
                                 low=0.0)

@@ -7,7 +7,7 @@ from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import Normal, initializer
 
 from src.chunking import overlap_add, pad_time, span, split
-from src.linear import project
+from src.linear import Projection
 
 
 def at_least_zero(number):
@@ -22,6 +22,7 @@ class Filterbank(nn.Cell):
         super().__init__()
         self.kernel_size = kernel_size
         sigma = math.sqrt(2 / (kernel_size + filters * kernel_size))
+        self.project = Projection()
         self.weight = Parameter(initializer(Normal(sigma), (filters, kernel_size), ms.float32), name="weight")
 
 
@@ -35,7 +36,7 @@ class Encoder(Filterbank):
         size = self.kernel_size
         frames = at_least_zero(x.shape[1] - size) // (size // 2) + 1
         x = pad_time(x[:, :, None], 0, size)[:, : span(size, frames)]
-        return project(split(x, size, frames)[..., 0], self.weight)
+        return self.project(split(x, size, frames)[..., 0], self.weight)
 
 
 class Decoder(Filterbank):
@@ -44,6 +45,6 @@ class Decoder(Filterbank):
     def construct(self, x, length):
         size = self.kernel_size
         batch, speakers, frames, _ = x.shape
-        windows = ops.reshape(project(x, self.weight.T), (batch * speakers, frames, size, 1))
+        windows = ops.reshape(self.project(x, self.weight.T), (batch * speakers, frames, size, 1))
         wave = pad_time(overlap_add(windows, size), 0, size)
         return ops.reshape(wave[:, :length], (batch, speakers, length))

@@ -47,18 +47,26 @@ class WholeNorm(nn.Cell):
         return self.layer_norm(x, ops.broadcast_to(gamma, shape), ops.broadcast_to(beta, shape))
 
     def bprop(self, x, gamma, beta, out, dout):
-        """Gradients for x, gamma and beta."""
+        """Gradients for x, gamma and beta.
+
+        Sums over time and the spreading of a row over time are products with ones: on CPU those are faster than
+        ReduceSum and than arithmetic that broadcasts, which keeps 16 bytes of index for each value.
+        """
         batch, channels = x.shape[0], x.shape[-1]
+        row = (batch, 1, channels)
         dy = ops.reshape(dout[0], (batch, -1, channels))
-        centred = ops.reshape(x - out[1], dy.shape)
+        steps = dy.shape[1]
+        ones, over_time = ops.ones((batch, 1, steps), dy.dtype), ops.ones((batch, steps, 1), dy.dtype)
+        shift = ops.broadcast_to(ops.reshape(-out[1], (batch, 1, 1)), row)
+        centred = ops.reshape(x, dy.shape) + ops.bmm(over_time, shift)
         scale = ops.rsqrt(ops.reshape(out[2], (batch, 1, 1)) + EPS)
-        ones = ops.ones((batch, 1, dy.shape[1]), dy.dtype)
-        along = ops.bmm(ones, dy)  # [B, 1, C]: sums over time, as products several times faster than ReduceSum
+        along = ops.bmm(ones, dy)  # [B, 1, C]
         across = ops.bmm(ones, dy * centred) * scale
-        count = dy.shape[1] * channels
-        mean_along = ops.sum(along * gamma, 2, keepdim=True) / count
-        mean_across = ops.sum(across * gamma, 2, keepdim=True) / count
-        dx = dy * (scale * gamma) - centred * (scale * scale * mean_across) - scale * mean_along
+        mean_along = ops.sum(along * gamma, 2, keepdim=True) / (steps * channels)
+        mean_across = ops.sum(across * gamma, 2, keepdim=True) / (steps * channels)
+        dx = dy * ops.bmm(over_time, scale * gamma)
+        dx = dx - centred * ops.bmm(over_time, ops.broadcast_to(scale * scale * mean_across, row))
+        dx = dx - ops.bmm(over_time, ops.broadcast_to(scale * mean_along, row))
         return ops.reshape(dx, x.shape), ops.sum(across, (0, 1)), ops.sum(along, (0, 1))
 
 

@@ -14,7 +14,7 @@ import mindspore as ms
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import Uniform, initializer
 
-from src.linear import project, rounded
+from src.linear import AddBias, Projection, rounded
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
@@ -50,6 +50,24 @@ class Recurrent(nn.Cell):
             weights = weights + (self.weight_ih_l0_reverse, self.weight_hh_l0_reverse,
                                  self.bias_ih_l0_reverse, self.bias_hh_l0_reverse)
         return self.run(x, weights)
+
+
+class Recomputed(nn.Cell):
+    """An RNN kernel that runs again for its gradient, so that nothing inside it is kept until then."""
+
+    def __init__(self, kernel):
+        super().__init__()
+        self.kernel = kernel
+        self.gradient = ops.GradOperation(get_all=True, sens_param=True)
+        self.after = ops.Depend()
+
+    def construct(self, x, weights):
+        return self.kernel(x, weights)
+
+    def bprop(self, x, weights, out, dout):
+        """Gradients for x and weights."""
+        x = self.after(x, dout)  # else the compiler sees two equal runs and keeps the results of the first
+        return self.gradient(self.kernel)(x, weights, dout)
 
 
 class PackedLSTM(nn.Cell):
@@ -96,6 +114,7 @@ class TimeLoop(nn.Cell):
     def __init__(self, rnn_type, hidden):
         super().__init__()
         self.rnn_type, self.hidden = rnn_type, hidden
+        self.project, self.add_bias = Projection(), AddBias()
 
     def construct(self, x, w_ih, w_hh, b_ih, b_hh):
         steps, batch, _ = x.shape
@@ -103,7 +122,7 @@ class TimeLoop(nn.Cell):
             w_ih, w_hh = w_ih.astype(self.product_type), w_hh.astype(self.product_type)
         if self.rounding is not None:
             x, w_ih, w_hh = rounded(x, self.rounding), rounded(w_ih, self.rounding), rounded(w_hh, self.rounding)
-        inputs = project(x, w_ih) + b_ih  # [T, B, gates * H], all steps in one product
+        inputs = self.add_bias(self.project(x, w_ih), b_ih)  # [T, B, gates * H], all steps in one product
         w_hh = w_hh.T
         h = ops.zeros((batch, self.hidden), x.dtype)
         c = ops.zeros((batch, self.hidden), x.dtype)

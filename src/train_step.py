@@ -4,8 +4,10 @@ import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.adam import Adam
+from src.errors import UserError
 from src.loss import PITLoss, UnlearntLoss
 from src.parallel import mean_over_processes
+from src.rnn import Recomputed
 
 
 def build_optimizer(config, network):
@@ -16,6 +18,21 @@ def build_optimizer(config, network):
     if config.optimizer == "sgd":
         return nn.Momentum(groups, config.lr, config.momentum)
     return Adam(groups, config.lr)
+
+
+def recompute_blocks(network, count):
+    """Let the RNNs of ``count`` dual-path blocks run again for the gradient instead of keeping what it needs of them,
+    which is most of what a step keeps (Chen et al. 2016, arXiv 1604.06174).
+
+    Raises:
+        UserError: the network has fewer.
+    """
+    blocks = list(network.separator.blocks)
+    if count > len(blocks):
+        raise UserError(f"--recompute {count}: the network has {len(blocks)} blocks (num_layers)")
+    for block in blocks[:count]:
+        for rnn in (block.intra_rnn, block.inter_rnn):
+            rnn.run = Recomputed(rnn.run)
 
 
 def build_step(network, optimizer, config, world=1):

@@ -25,7 +25,7 @@ from src.parallel import World
 from src.precision import LossScale, set_precision
 from src.run_folder import RunFolder
 from src.schedule import Schedule
-from src.train_step import build_optimizer, build_step
+from src.train_step import build_optimizer, build_step, recompute_blocks
 from src.validation import Validator
 from src.weight_average import WeightAverage
 
@@ -51,6 +51,7 @@ class Trainer:
         self.files = RunFolder(config, self.world.lead)
         self.network = DPRNNTasNet(model_part(config))
         self.network.set_train()
+        recompute_blocks(self.network, config.recompute)
         set_precision(self.network, config.amp)
         self.frozen = freeze(self.network, config.freeze)
         self.optimizer = build_optimizer(config, self.network)

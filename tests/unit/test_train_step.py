@@ -8,12 +8,13 @@ import pytest
 from mindspore import Tensor
 
 from src.config import TrainConfig
+from src.dropout import seed_dropout
 from src.errors import UserError
 from src.loss import PITLoss
 from src.model import DPRNNTasNet
 from src.options import from_dict
 from src.schedule import learning_rate, milestones
-from src.train_step import TrainStep, build_optimizer
+from src.train_step import TrainStep, build_optimizer, recompute_blocks
 
 BASE = TrainConfig(in_channels=6, out_channels=6, bn_channels=5, hidden_channels=4, kernel_size=4, K=6, num_layers=1,
                    l2=0.0)
@@ -57,6 +58,21 @@ def test_sgd_step_is_minus_rate_times_clipped_gradient(clip):
     for parameter, g in zip(network.trainable_params(), gradient):
         moved = parameter.asnumpy() - before[parameter.name]
         assert np.abs(moved + 0.1 * scale * g).max() < 1e-5, parameter.name
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_recomputed_blocks_change_nothing(dropout):
+    moved = []
+    for count in (0, 2):
+        config, network, _, step = setting(optimizer="sgd", num_layers=2, dropout=dropout)
+        seed_dropout(network, 1, 0, 0)
+        recompute_blocks(network, count)
+        losses = [float(step(*batch(seed))[0].asnumpy()) for seed in range(3)]
+        moved.append((losses, values(network)))
+    assert moved[0][0] == moved[1][0]
+    assert all(np.array_equal(moved[0][1][name], moved[1][1][name]) for name in moved[0][1])
+    with pytest.raises(UserError, match="--recompute 3: the network has 2 blocks"):
+        recompute_blocks(network, 3)
 
 
 def test_l2_pulls_every_parameter():
