@@ -60,11 +60,11 @@ def test_sgd_step_is_minus_rate_times_clipped_gradient(clip):
         assert np.abs(moved + 0.1 * scale * g).max() < 1e-5, parameter.name
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_recomputed_blocks_change_nothing(dropout):
+@pytest.mark.parametrize("rnn_type, dropout", [("LSTM", 0.3), ("GRU", 0.0)])
+def test_recomputed_blocks_change_nothing(rnn_type, dropout):
     moved = []
     for count in (0, 2):
-        config, network, _, step = setting(optimizer="sgd", num_layers=2, dropout=dropout)
+        config, network, _, step = setting(optimizer="sgd", num_layers=2, rnn_type=rnn_type, dropout=dropout)
         seed_dropout(network, 1, 0, 0)
         recompute_blocks(network, count)
         losses = [float(step(*batch(seed))[0].asnumpy()) for seed in range(3)]
