@@ -19,11 +19,7 @@ def main(argv):
         if error.name.split(".")[0] == "src":
             raise
         raise UserError(f"{error.name} is missing: pip install -r requirements-serve.txt") from None
-    from src.separator import Separator
-
-    separator = Separator.load(config.model_path or None, config.device_target, config.device_id,
-                               window=config.window, overlap=config.overlap)
-    serve(separator, config)
+    serve(config)
 
 
 if __name__ == "__main__":

@@ -247,6 +247,7 @@ class ServeConfig(DeviceConfig):
     model_path: str = option("", "checkpoint (.ckpt) or exported model (.mindir, .onnx); empty: the ready weights")
     host: str = option("127.0.0.1", "address to listen on; 0.0.0.0: every one of this machine")
     port: int = option(8080, "port; 0: any free one, which is printed", low=0, high=65535)
+    workers: int = option(1, "processes that serve, each with the model and its share of the cores", low=1, high=256)
     token: str = option("", "wanted as `Authorization: Bearer TOKEN`; empty: that of the environment variable "
                         "DPRNN_TOKEN, or none")
     max_body_mb: float = option(512.0, "largest body with a recording, MB", above=0.0)

@@ -34,8 +34,7 @@ def setup(device_target="auto", device_id=0, distribute=False):
         if target == "CPU":
             try:
                 ms.set_device("CPU")
-                sharing = local_workers() if distribute else 1
-                _fit_threads(max(1, len(os.sched_getaffinity(0)) // sharing))
+                _fit_threads(max(1, len(os.sched_getaffinity(0)) // local_workers()))
             except RuntimeError:  # something has run already: the device and its threads are fixed
                 if ms.get_context("device_target") != "CPU":
                     raise
@@ -53,7 +52,7 @@ def setup(device_target="auto", device_id=0, distribute=False):
 
 
 def local_workers():
-    """How many processes of a job share this machine, as src/launch.py says."""
+    """How many processes of a job share this machine, as src/launch.py and src/service/server.py say."""
     return max(1, int(os.environ.get("LOCAL_WORKER_NUM", "1")))
 
 

@@ -40,19 +40,20 @@ UPLOAD_BODY = {"requestBody": {"required": True, "content": {"multipart/form-dat
                                                            "channel": {"type": "string", "default": "mean"}}}}}}}
 
 
-def create_app(separator, config):
-    """The service as an ASGI application.
+def create_app(separator, config, root=None):
+    """The service as (FastAPI application, the ASGI application to serve: the same behind its limits).
 
     Args:
         separator (src.separator.Separator)
         config (src.config.ServeConfig)
+        root (Path): folder for requests and jobs that several processes share; None: one of its own.
     """
     service = Service(separator, config)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app):
-        with workspace() as root:
-            service.open(root)
+        with contextlib.nullcontext(root) if root else workspace() as folder:
+            service.open(folder)
             warming = asyncio.create_task(asyncio.to_thread(service.warm_up))
             sweeping = asyncio.create_task(service.sweep())
             yield
@@ -236,30 +237,29 @@ def _jobs(app, service):
             try:
                 service.engine.submit(job.work)
             except ServiceError:
-                service.jobs.delete(job.id)
+                job.work.cancel()
                 raise
         except BaseException:
             await asyncio.to_thread(shutil.rmtree, job.folder, True)
             raise
-        return JSONResponse(_view(service, job), 202, headers={"Location": f"/v1/jobs/{job.id}"})
+        return JSONResponse(_view(service, job.id), 202, headers={"Location": f"/v1/jobs/{job.id}"})
 
     @app.get("/v1/jobs/{number}", tags=["jobs"], summary="State and progress of a job")
     async def state(number: str):
-        return _view(service, service.jobs.get(number))
+        return _view(service, number)
 
     @app.get("/v1/jobs/{number}/results", tags=["jobs"], summary="All voices: zip, multipart or JSON, by Accept")
     async def results(request: Request, number: str):
         kinds = ("application/zip", "multipart/mixed", "application/json")
-        wanted, job = answers.negotiate(request.headers.get("accept"), kinds), service.jobs.done(number)
-        return await asyncio.to_thread(answers.respond, wanted, job.paths, job.work.future.result().sample_rate)
+        wanted, (paths, rate) = answers.negotiate(request.headers.get("accept"), kinds), service.jobs.done(number)
+        return await asyncio.to_thread(answers.respond, wanted, paths, rate)
 
     @app.get("/v1/jobs/{number}/voices/{voice}", tags=["jobs"], summary="One voice, from 1, as wav")
     async def voice(number: str, voice: int):
-        job = service.jobs.done(number)
-        if not 1 <= voice <= len(job.paths):
-            raise ServiceError(404, "no such voice", f"there are voices 1 to {len(job.paths)}")
-        return await asyncio.to_thread(answers.respond, "audio/wav", [job.paths[voice - 1]],
-                                       job.work.future.result().sample_rate)
+        paths, rate = service.jobs.done(number)
+        if not 1 <= voice <= len(paths):
+            raise ServiceError(404, "no such voice", f"there are voices 1 to {len(paths)}")
+        return await asyncio.to_thread(answers.respond, "audio/wav", [paths[voice - 1]], rate)
 
     @app.delete("/v1/jobs/{number}", tags=["jobs"], status_code=204, summary="End a job and remove its files")
     async def delete(number: str):
@@ -267,8 +267,18 @@ def _jobs(app, service):
         return Response(status_code=204)
 
 
-def _view(service, job):
-    return job.view(service.engine.place(job.work), service.config.keep_seconds)
+def _view(service, number):
+    """What the client is told of a job."""
+    facts, work = service.jobs.facts(number), service.jobs.work(number)
+    del facts["owner"]
+    ended, voices = facts.pop("ended"), facts.pop("voices", ())
+    facts["place"] = service.engine.place(work) if work else None
+    if voices:
+        facts |= {"voices": [f"/v1/jobs/{number}/voices/{i + 1}" for i in range(len(voices))],
+                  "results": f"/v1/jobs/{number}/results"}
+    if ended:
+        facts["expires_in"] = max(0, round(ended + service.jobs.keep_seconds - time.time()))
+    return facts
 
 
 def _facts(app, service):

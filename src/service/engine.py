@@ -30,12 +30,14 @@ class Work:
     Attributes:
         future (Future): of the result.
         progress (float): 0 to 1.
+        watch: called now and then while it runs.
         state (str): queued, running, over.
     """
 
     def __init__(self, run=None, signal=None, rate=None, seconds=0.0):
         self.run, self.signal, self.rate, self.seconds = run, signal, rate, seconds
         self.future, self.progress, self.state, self._cancelled = Future(), 0.0, "queued", False
+        self.watch = lambda: None
 
     @property
     def kind(self):

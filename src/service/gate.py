@@ -37,6 +37,10 @@ class Gate:
                 await answer(refused)(scope, request.receive, request.send)
             else:
                 await self.app(scope, request.receive, request.send)
+        except asyncio.CancelledError:  # the time for what still runs at the end is over
+            if not request.status:
+                await answer(ServiceError(503, "the service is stopping", "ask again in a moment", Retry_After=5))(
+                    scope, request.receive, request.send)
         except Exception as error:  # Starlette raises it again after its handler has answered
             if not request.status:
                 raise

@@ -1,5 +1,13 @@
-"""Recordings that are separated while the client does something else."""
+"""Recordings that are separated while the client does something else.
 
+A job is a folder, named by a digest of its id, with a `job.json` that its process keeps up to date: so every process
+of a service answers for every job, whichever of them has it.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
 import secrets
 import shutil
 import threading
@@ -8,6 +16,10 @@ from pathlib import Path
 
 from src.service.engine import Cancelled
 from src.service.errors import ServiceError, refusal
+
+NOTE = "job.json"
+NOTE_SECONDS = 0.5  # how often the progress of a running job is written down
+UNFINISHED = ("queued", "running")
 
 
 class Job:
@@ -22,7 +34,8 @@ class Job:
 
     def __init__(self, folder, number):
         self.id, self.folder = number, folder
-        self.work, self.paths, self.begun, self.ended = None, [], time.time(), None
+        self.work, self.paths, self.ended = None, [], None
+        self._noted, self._lock = 0.0, threading.Lock()
 
     @property
     def state(self):
@@ -34,43 +47,57 @@ class Job:
         error = future.exception()
         return "done" if error is None else "cancelled" if isinstance(error, Cancelled) else "failed"
 
-    def view(self, place, keep_seconds):
-        """What the client is told."""
+    def facts(self):
+        """What there is to know, as job.json has it."""
         state = self.state
-        view = {"id": self.id, "state": state, "progress": round(self.work.progress, 3), "place": place,
-                "seconds": round(self.work.seconds, 3)}
+        facts = {"id": self.id, "state": state, "progress": round(self.work.progress, 3),
+                 "seconds": round(self.work.seconds, 3), "ended": self.ended, "owner": os.getpid()}
         if state == "done":
             done = self.work.future.result()
-            view |= {"sample_rate": done.sample_rate, "channels": done.channels, "notes": list(done.notes),
-                     "voices": [f"/v1/jobs/{self.id}/voices/{i + 1}" for i in range(len(self.paths))],
-                     "results": f"/v1/jobs/{self.id}/results"}
+            facts |= {"sample_rate": done.sample_rate, "channels": done.channels, "notes": list(done.notes),
+                      "voices": [path.name for path in self.paths]}
         if state == "failed":
             error = refusal(self.work.future.exception())
-            view |= {"status": error.status, "error": error.error, "hint": error.hint}
-        if self.ended:
-            view["expires_in"] = max(0, round(self.ended + keep_seconds - time.time()))
-        return view
+            facts |= {"status": error.status, "error": error.error, "hint": error.hint}
+        return facts
+
+    def note(self, now=False):
+        """Write job.json, if the last time is a while ago or it has to be ``now``. A job without a folder has been
+        deleted, by this process or another: then its work ends."""
+        if not now and time.monotonic() - self._noted < NOTE_SECONDS:
+            return
+        self._noted = time.monotonic()
+        try:
+            with self._lock:
+                fresh = self.folder / f"{NOTE}.new"
+                fresh.write_text(json.dumps(self.facts()), encoding="utf-8")
+                os.replace(fresh, self.folder / NOTE)
+        except FileNotFoundError:
+            self.work.cancel()
 
 
 class JobStore:
-    """The jobs of a service and the folder that they are in.
+    """The jobs of a service and the folder that they are in, which its processes share.
 
     Args:
         root (Path): must exist.
         keep_seconds (float): how long a finished job stays; most (int): how many stay.
-        count: called with how many there are, whenever that changes.
+        count: called with how many there are, whenever that changes here.
     """
 
     def __init__(self, root, keep_seconds, most, count=lambda number: None):
         self.root, self.keep_seconds, self.most, self._count = Path(root), keep_seconds, most, count
-        self._jobs, self._lock = {}, threading.Lock()
+        self._mine, self._lock = {}, threading.Lock()
 
     def new(self):
         """A job with an empty folder, not in the store yet."""
         number = secrets.token_urlsafe(16)
-        folder = self.root / secrets.token_hex(8)
+        folder = self._folder(number)
         folder.mkdir()
         return Job(folder, number)
+
+    def _folder(self, number):
+        return self.root / f"job-{hashlib.sha256(number.encode()).hexdigest()[:32]}"
 
     def add(self, job):
         """Keep a job whose work is set. The oldest finished ones make room.
@@ -80,62 +107,107 @@ class JobStore:
         """
         self.sweep()
         with self._lock:
-            if len(self._jobs) >= self.most:
-                over = [old for old in self._jobs.values() if old.ended]
+            kept = self._all()
+            if len(kept) >= self.most:
+                over = {folder: facts["ended"] for folder, facts in kept.items() if facts["ended"]}
                 if not over:
-                    raise ServiceError(429, f"{len(self._jobs)} jobs are unfinished", "ask again later", Retry_After=30)
-                self._drop(min(over, key=lambda old: old.ended))
-            self._jobs[job.id] = job
-            self._count(len(self._jobs))
+                    raise ServiceError(429, f"{len(kept)} jobs are unfinished", "ask again later", Retry_After=30)
+                shutil.rmtree(min(over, key=over.get), ignore_errors=True)
+            self._mine[job.id] = job
+            job.note(now=True)
+            self._count(len(self._all()))
+        job.work.watch = job.note
         job.work.future.add_done_callback(lambda _future: self._finished(job))
 
-    def get(self, number):
-        """The job with this id.
+    def facts(self, number):
+        """What is known of the job with this id.
 
         Raises:
             ServiceError: 404.
         """
         self.sweep()
         with self._lock:
-            job = self._jobs.get(number)
-        if job is None:
+            job = self._mine.get(number)
+        if job is not None and job.folder.exists():
+            return job.facts()
+        facts = _read(self._folder(number))
+        if facts is None:
             raise ServiceError(404, "no such job", f"jobs are kept for {self.keep_seconds:g} s after they are done")
-        return job
+        return facts
+
+    def work(self, number):
+        """The work of a job that this process has, else None."""
+        with self._lock:
+            job = self._mine.get(number)
+        return job and job.work
 
     def done(self, number):
-        """The job with this id, which must be done.
+        """(paths of the voices, sample rate) of the job with this id.
 
         Raises:
             ServiceError: 404; 409 not done yet; what made it fail.
         """
-        job = self.get(number)
-        if job.state == "failed":
-            raise refusal(job.work.future.exception())
-        if job.state != "done":
-            raise ServiceError(409, f"the job is {job.state}", f"ask /v1/jobs/{job.id} until it is done")
-        return job
+        facts = self.facts(number)
+        if facts["state"] == "failed":
+            raise ServiceError(facts["status"], facts["error"], facts["hint"])
+        if facts["state"] != "done":
+            raise ServiceError(409, f"the job is {facts['state']}", f"ask /v1/jobs/{number} until it is done")
+        return [self._folder(number) / name for name in facts["voices"]], facts["sample_rate"]
 
     def delete(self, number):
         """End a job and remove its files."""
-        job = self.get(number)
-        job.work.cancel()
-        with self._lock:
-            self._drop(job)
+        self.facts(number)
+        if work := self.work(number):
+            work.cancel()
+        shutil.rmtree(self._folder(number), ignore_errors=True)
+        self._forget()
 
     def sweep(self):
         """Remove what is too old."""
+        for folder, facts in self._all().items():
+            if facts["ended"] and facts["ended"] + self.keep_seconds < time.time():
+                shutil.rmtree(folder, ignore_errors=True)
+        self._forget()
+
+    def _all(self):
+        """{folder: facts} of the jobs of all processes."""
+        found = {folder: _read(folder) for folder in self.root.glob("job-*")}
+        return {folder: facts for folder, facts in found.items() if facts is not None}
+
+    def _forget(self):
         with self._lock:
-            for job in [j for j in self._jobs.values() if j.ended and j.ended + self.keep_seconds < time.time()]:
-                self._drop(job)
+            gone = [number for number, job in self._mine.items()
+                    if job.work.future.done() and not job.folder.exists()]
+            for number in gone:
+                del self._mine[number]
+            self._count(len(self._all()))
 
     def _finished(self, job):
         job.ended = time.time()
-        with self._lock:
-            gone = job.id not in self._jobs
-        if gone:  # deleted while it ran, which may have made new files
+        job.note(now=True)
+        if not (job.folder / NOTE).exists():  # deleted while it ran, which may have made new files
             shutil.rmtree(job.folder, ignore_errors=True)
 
-    def _drop(self, job):
-        self._jobs.pop(job.id, None)
-        shutil.rmtree(job.folder, ignore_errors=True)
-        self._count(len(self._jobs))
+
+def _read(folder):
+    """job.json of a job, or None. What a process has left behind that is gone has failed."""
+    try:
+        facts = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if facts["state"] in UNFINISHED and not _alive(facts["owner"]):
+        facts |= {"state": "failed", "status": 503, "error": "the process that worked on it has ended",
+                  "hint": "send it again"}
+        with contextlib.suppress(OSError):
+            facts["ended"] = (folder / NOTE).stat().st_mtime
+    return facts
+
+
+def _alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

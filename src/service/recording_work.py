@@ -22,7 +22,9 @@ def recording_work(separator, source, paths, channel, seconds, most_seconds):
                 raise too_long(done, most_seconds)
             work.seconds = done
             work.progress = min(0.99, done / total) if total else 0.0
+            work.watch()
 
+        work.watch()
         work.check()
         try:
             done = separate_file(separator, source, paths, channel, progress=progress)

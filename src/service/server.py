@@ -1,18 +1,25 @@
 """The process that listens."""
 
+import functools
 import json
 import os
 import signal
 import socket
+import sys
 import tempfile
 
 import uvicorn
+from prometheus_client import multiprocess
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.supervisors import Multiprocess
 
 from src.errors import UserError
+from src.interrupt import end_with_parent
 from src.service import logs
-from src.service.app import create_app
+from src.service.workspace import workspace
 
+WORKER_SECONDS = 120.0  # a worker that says nothing for so long hangs; compiling a network may take half of it
 HEADER_SECONDS = 20.0  # a connection without a whole header for so long is closed
 
 
@@ -44,11 +51,11 @@ class Protocol(H11Protocol):
         self.transport.close()
 
 
-def serve(separator, config):
+def serve(config):
     """Listen until SIGTERM or Ctrl-C, then finish what runs.
 
     Raises:
-        UserError: the address cannot be used.
+        UserError: the address or the model cannot be used.
     """
     config.token = config.token or os.environ.get("DPRNN_TOKEN", "")
     if config.work_dir:
@@ -56,20 +63,89 @@ def serve(separator, config):
             raise UserError(f"--work_dir {config.work_dir}: no folder that can be written")
         tempfile.tempdir = os.path.abspath(config.work_dir)
     logs.start()
-    _, gate = create_app(separator, config)
-    listener = _listen(config.host, config.port)
-    host, port = listener.getsockname()[:2]
-    settings = uvicorn.Config(gate, http=Protocol, ws="none", loop="asyncio", lifespan="on", log_config=None,
-                              access_log=False, server_header=False, h11_max_incomplete_event_size=1 << 16,
-                              timeout_graceful_shutdown=max(1, round(config.grace)), timeout_keep_alive=15)
+    options = dict(http=Protocol, ws="none", loop="asyncio", lifespan="on", log_config=None, access_log=False,
+                   server_header=False, h11_max_incomplete_event_size=1 << 16, timeout_keep_alive=15,
+                   timeout_graceful_shutdown=max(1, round(config.grace)))
     # uvicorn raises the signal that ended it once more when it is done: then there is nothing left to end
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
-    server = uvicorn.Server(settings)
+    if config.workers > 1:
+        _serve_with_workers(config, options)
+        return
+    app = build(config)
+    listener = _listen(config.host, config.port)
+    server = uvicorn.Server(uvicorn.Config(app, **options))
     server.run(sockets=[listener])
     if not server.started:
         raise UserError("the service could not start; its log above says why")
+
+
+def build(config, root=None):
+    """The service as an ASGI application, with its model loaded.
+
+    Args:
+        config (src.config.ServeConfig)
+        root (Path): folder that several processes share for their jobs; None: one of its own.
+    """
+    from src.separator import Separator  # MindSpore takes seconds to load
+    from src.service.app import create_app
+
+    separator = Separator.load(config.model_path or None, config.device_target, config.device_id,
+                               window=config.window, overlap=config.overlap)
+    return create_app(separator, config, root)[1]
+
+
+def build_worker(config, root):
+    """:func:`build` in a process of its own, which ends with the one that started it."""
+    end_with_parent()
+    tempfile.tempdir = str(root.parent)
+    logs.start()
+    try:
+        return build(config, root)
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        sys.exit(STARTUP_FAILURE)
+
+
+def _serve_with_workers(config, options):
+    os.environ["LOCAL_WORKER_NUM"] = str(config.workers)  # src/device.py shares the cores out
+    with workspace() as root:
+        counters = root.parent / "counters"
+        counters.mkdir()
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counters)
+        listener = _listen(config.host, config.port)
+        settings = uvicorn.Config(functools.partial(build_worker, config, root), factory=True, workers=config.workers,
+                                  timeout_worker_healthcheck=WORKER_SECONDS, **options)
+        workers = Workers(settings, [listener], counters)
+        workers.run()
+        if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes):
+            raise UserError("the workers could not start; the lines above say why")
+
+
+class Workers(Multiprocess):
+    """uvicorn's supervisor: starts the workers, and again those that die or hang. What a dead one counted is taken out
+    of the gauges."""
+
+    def __init__(self, config, sockets, counters):
+        super().__init__(config, sockets)
+        self._counters, self._seen = counters, set()
+
+    def init_processes(self):
+        super().init_processes()
+        self._let_go()
+
+    def keep_subprocess_alive(self):
+        super().keep_subprocess_alive()
+        self._let_go()
+        alive = {worker.pid for worker in self.processes}
+        for gone in self._seen - alive:
+            multiprocess.mark_process_dead(gone, str(self._counters))
+        self._seen = alive
+
+    def _let_go(self):
+        """The workers' ends of the pipes are theirs alone: so one that dies while it is asked is not waited for."""
+        for worker in self.processes:
+            worker.child_conn.close()
 
 
 def _listen(host, port):
@@ -78,7 +154,9 @@ def _listen(host, port):
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        host, port = listener.getsockname()[:2]
     except (OSError, UnicodeError) as error:
         raise UserError(f"--host {host} --port {port}: cannot listen there: "
                         f"{getattr(error, 'strerror', None) or error}") from None
+    print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
     return listener

@@ -120,13 +120,13 @@ def test_what_is_no_http_and_slow_bodies(running):
 
 
 def test_sigterm_finishes_what_runs(model, tmp_path):
-    with service(model, tmp_path, "--idle_timeout", 1, "--timeout", 300) as (process, address, log):
+    with service(model, tmp_path, "--idle_timeout", 1, "--timeout", 300, "--grace", 250) as (process, address, log):
         host, port = address.split("//")[1].split(":")
         with socket.create_connection((host, int(port)), timeout=20) as client:  # says nothing more: dropped
             client.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: audio/wav\r\n"
                            b"Content-Length: 1000\r\n\r\nRIFF")
             assert b" 408 " in client.recv(4096).split(b"\r\n")[0]
-        body, replies = wav(talk(120.0)), []
+        body, replies = wav(talk(60.0)), []
 
         def ask():
             replies.append(httpx.post(f"{address}/invocations", content=body, timeout=120,
@@ -143,9 +143,75 @@ def test_sigterm_finishes_what_runs(model, tmp_path):
             thread.join(120)
         assert process.wait(60) == 0, log.read_text()
         assert [reply.status_code for reply in replies] == [200] * 3
-        assert all(len(soundfile.read(io.BytesIO(reply.content))[0]) == 960_000 for reply in replies)
+        assert all(len(soundfile.read(io.BytesIO(reply.content))[0]) == 480_000 for reply in replies)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["log"], "temporary files are gone"
         assert all(json.loads(line) for line in log.read_text().splitlines() if line.startswith("{"))
+
+
+def test_the_grace_ends(model, tmp_path):
+    with service(model, tmp_path, "--grace", 1) as (process, address, log):
+        replies = []
+        thread = threading.Thread(target=lambda: replies.append(httpx.post(
+            f"{address}/invocations", content=wav(talk(600.0)), timeout=120, headers={"content-type": "audio/wav"})))
+        thread.start()
+        while "dprnn_running 0.0" in httpx.get(f"{address}/metrics").text:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        thread.join(60)
+        assert process.wait(60) == 0, log.read_text()
+        assert replies[0].status_code == 503 and replies[0].json()["error"] == "the service is stopping"
+
+
+def test_several_workers_share_jobs_and_one_may_die(model, tmp_path):
+    with service(model, tmp_path, "--workers", 2, "--max_seconds", 3600) as (process, address, log):
+        def workers():
+            command = ["pgrep", "-P", str(process.pid), "-f", "spawn_main"]
+            return {int(word) for word in subprocess.run(command, capture_output=True, text=True).stdout.split()}
+
+        end = time.monotonic() + 120
+        while sum(line.count('"event": "Application startup complete."') for line in open(log)) < 2:
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.1)
+        assert len(workers()) == 2
+        body = wav(talk(2.0))
+        jobs = [httpx.post(f"{address}/v1/separate", content=body, headers={"content-type": "audio/wav"}).json()["id"]
+                for _ in range(6)]
+        for job in jobs:  # each request is a connection of its own, which either worker may take
+            while (view := httpx.get(f"{address}/v1/jobs/{job}").json())["state"] != "done":
+                assert view["state"] in ("queued", "running") and time.monotonic() < end
+                time.sleep(0.1)
+            for _ in range(4):
+                assert len(httpx.get(f"{address}{view['voices'][1]}").content) == len(body)
+        assert httpx.delete(f"{address}/v1/jobs/{jobs[0]}").status_code == 204
+        assert [httpx.get(f"{address}/v1/jobs/{jobs[0]}").status_code for _ in range(6)] == [404] * 6
+        assert 'dprnn_requests_total{route="/v1/separate",status="202"} 6.0' in httpx.get(f"{address}/metrics").text
+
+        long = httpx.post(f"{address}/v1/separate", content=wav(talk(3000.0)), timeout=60,
+                          headers={"content-type": "audio/wav"}).json()["id"]
+        while httpx.get(f"{address}/v1/jobs/{long}").json()["state"] == "queued":
+            time.sleep(0.05)
+        notes = [json.loads(path.read_text()) for path in tmp_path.glob("*/files/job-*/job.json")]
+        killed = next(note["owner"] for note in notes if note["id"] == long)
+        before = workers()
+        assert killed in before
+        os.kill(killed, signal.SIGKILL)
+        while len(workers() - {killed}) < 2:
+            assert time.monotonic() < end + 60, log.read_text()
+            time.sleep(0.1)
+        view = httpx.get(f"{address}/v1/jobs/{long}", timeout=60).json()
+        assert (view["state"], view["status"]) == ("failed", 503)
+        assert httpx.get(f"{address}/v1/jobs/{jobs[1]}", timeout=60).json()["state"] == "done", "what was done is kept"
+        assert httpx.get(f"{address}/ping", timeout=60).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 0, log.read_text()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["log"], "temporary files are gone"
+
+
+def test_workers_that_cannot_start(tmp_path):
+    (tmp_path / "bad.ckpt").write_bytes(b"no checkpoint")
+    result = run("serve.py", "--model_path", tmp_path / "bad.ckpt", "--workers", 2, "--port", 0, "--work_dir", tmp_path)
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert "not readable as a checkpoint" in result.stderr and "the workers could not start" in result.stderr
 
 
 def test_mistakes_are_one_line(model, tmp_path):
