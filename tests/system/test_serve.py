@@ -214,6 +214,49 @@ def test_workers_that_cannot_start(tmp_path):
     assert "not readable as a checkpoint" in result.stderr and "the workers could not start" in result.stderr
 
 
+def test_behind_gunicorn_and_nginx(model, tmp_path):
+    pytest.importorskip("uvicorn_worker", reason="requirements-dev.txt")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    place = tmp_path / "dprnn.sock"
+    environment = {**os.environ, "DPRNN_SERVE": f"--model_path {model} --device_target CPU", "TMPDIR": str(tmp_path),
+                   "DPRNN_BIND": f"unix:{place}"}
+    config = (ROOT / "configs" / "nginx.conf").read_text().replace("unix:/tmp/dprnn.sock", f"unix:{place}")
+    config = config.replace("listen 8080;", f"listen 127.0.0.1:{port};")
+    (tmp_path / "nginx.conf").write_text(config.replace("/tmp/dprnn-nginx.pid", str(tmp_path / "nginx.pid")))
+    with open(tmp_path / "log", "w") as log:
+        started = [subprocess.Popen([sys.executable, "-m", "gunicorn", "-c", str(ROOT / "configs" / "gunicorn.conf.py"),
+                                     "src.service.asgi:application()"], env=environment, stdout=log, stderr=log)]
+        if shutil.which("nginx"):
+            own = "daemon off; user root;" if os.geteuid() == 0 else "daemon off;"  # the folder of tests is private
+            started.append(subprocess.Popen(["nginx", "-c", str(tmp_path / "nginx.conf"), "-g", own], stderr=log))
+            client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
+        else:
+            client = httpx.Client(base_url="http://service", timeout=60,
+                                  transport=httpx.HTTPTransport(uds=str(place)))
+    try:
+        end = time.monotonic() + 150
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if client.get("/ping").status_code == 200:
+                    break
+            assert time.monotonic() < end and started[0].poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.2)
+        job = client.post("/v1/separate", content=wav(talk(1.0)), headers={"content-type": "audio/wav"}).json()["id"]
+        while client.get(f"/v1/jobs/{job}").json()["state"] != "done":
+            time.sleep(0.1)
+        assert client.post("/invocations", json={"data": [[0.1] * 800]}).status_code == 200
+        assert 'route="/v1/separate",status="202"} 1.0' in client.get("/metrics").text
+        started[0].send_signal(signal.SIGTERM)
+        assert started[0].wait(60) == 0, (tmp_path / "log").read_text()
+        assert not list(tmp_path.glob("dprnn-serve-*")), "temporary files are gone"
+    finally:
+        for process in started:
+            process.terminate()
+            process.wait(30)
+
+
 def test_mistakes_are_one_line(model, tmp_path):
     assert_one_line_error(run("serve.py", "--model_path", tmp_path / "none.ckpt"), "none.ckpt")
     with socket.socket() as taken:
