@@ -24,16 +24,36 @@ HEADER_SECONDS = 20.0  # a connection without a whole header for so long is clos
 
 
 class Protocol(H11Protocol):
-    """HTTP/1.1 that does not wait for slow headers, and answers what is no HTTP with JSON."""
+    """HTTP/1.1 that waits neither for slow headers nor for clients that do not read their answer, and answers what is
+    no HTTP with JSON."""
 
     def connection_made(self, transport):
         super().connection_made(transport)
+        self._unread = None
         self._cycle_before = self.cycle
         self._clock = self.loop.call_later(HEADER_SECONDS, self._look)
 
     def connection_lost(self, exc):
         self._clock.cancel()
+        self.resume_writing()
         super().connection_lost(exc)
+
+    def pause_writing(self):
+        super().pause_writing()
+        self._watch_reader(None)
+
+    def _watch_reader(self, before):
+        left = self.transport.get_write_buffer_size()
+        if left == before:  # nothing was read in all that time
+            self.transport.abort()
+            return
+        self._unread = self.loop.call_later(self.config.write_seconds, self._watch_reader, left)
+
+    def resume_writing(self):
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _look(self):
         idle = self.cycle is None or self.cycle.response_complete
@@ -74,10 +94,16 @@ def serve(config):
         return
     app = build(config)
     listener = _listen(config.host, config.port)
-    server = uvicorn.Server(uvicorn.Config(app, **options))
+    server = uvicorn.Server(_settings(app, config, **options))
     server.run(sockets=[listener])
     if not server.started:
         raise UserError("the service could not start; its log above says why")
+
+
+def _settings(app, config, **options):
+    settings = uvicorn.Config(app, **options)
+    settings.write_seconds = config.idle_timeout  # for Protocol
+    return settings
 
 
 def build(config, root=None):
@@ -114,8 +140,8 @@ def _serve_with_workers(config, options):
         counters.mkdir()
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counters)
         listener = _listen(config.host, config.port)
-        settings = uvicorn.Config(functools.partial(build_worker, config, root), factory=True, workers=config.workers,
-                                  timeout_worker_healthcheck=WORKER_SECONDS, **options)
+        settings = _settings(functools.partial(build_worker, config, root), config, factory=True,
+                             workers=config.workers, timeout_worker_healthcheck=WORKER_SECONDS, **options)
         workers = Workers(settings, [listener], counters)
         workers.run()
         if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes):

@@ -148,6 +148,29 @@ def test_sigterm_finishes_what_runs(model, tmp_path):
         assert all(json.loads(line) for line in log.read_text().splitlines() if line.startswith("{"))
 
 
+def test_a_client_that_never_reads_is_dropped(model, tmp_path):
+    with service(model, tmp_path, "--idle_timeout", 1) as (_, address, log):
+        host, port = address.split("//")[1].split(":")
+        body = wav(talk(200.0))
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect((host, int(port)))
+            client.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: audio/wav\r\n"
+                           b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            end = time.monotonic() + 120
+            while '"route": "/invocations"' not in log.read_text():
+                assert time.monotonic() < end
+                time.sleep(0.1)
+            client.settimeout(20)
+            with contextlib.suppress(ConnectionResetError):
+                while client.recv(1 << 16):
+                    pass
+        assert httpx.get(f"{address}/ping").status_code == 200
+        while any(path.is_dir() for path in tmp_path.glob("dprnn-serve-*/files/*")):
+            assert time.monotonic() < end, "its files are gone"
+            time.sleep(0.1)
+
+
 def test_the_grace_ends(model, tmp_path):
     with service(model, tmp_path, "--grace", 1) as (process, address, log):
         replies = []
