@@ -13,6 +13,7 @@ from src.service.errors import ServiceError
 from src.service.logs import say
 
 log = logging.getLogger("dprnn.service")
+THREADS = "separation-"  # what the names of its threads begin with
 CHECK_SECONDS = 30.0  # a health check is good for so long
 
 
@@ -70,7 +71,7 @@ class Engine:
         self._closing, self._running, self._usual = False, 0, 1.0  # usual: seconds of work, a running mean
         self._checked, self._sound, self._check_lock = 0.0, False, threading.Lock()
         self.speed = None  # seconds of work for a second of audio, of the check
-        self._threads = [threading.Thread(target=self._loop, name=f"separation-{i}", daemon=True)
+        self._threads = [threading.Thread(target=self._loop, name=f"{THREADS}{i}", daemon=True)
                          for i in range(config.threads)]
         for thread in self._threads:
             thread.start()

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 
 import uvicorn
 from prometheus_client import multiprocess
@@ -17,6 +18,7 @@ from uvicorn.supervisors import Multiprocess
 from src.errors import UserError
 from src.interrupt import end_with_parent
 from src.service import logs
+from src.service.engine import THREADS
 from src.service.workspace import workspace
 
 WORKER_SECONDS = 120.0  # a worker that says nothing for so long hangs; compiling a network may take half of it
@@ -98,6 +100,9 @@ def serve(config):
     server.run(sockets=[listener])
     if not server.started:
         raise UserError("the service could not start; its log above says why")
+    if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
+        sys.stdout.flush()
+        os._exit(0)  # the grace is over and the network still runs: MindSpore aborts if Python ends under it
 
 
 def _settings(app, config, **options):

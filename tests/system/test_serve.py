@@ -119,6 +119,7 @@ def test_what_is_no_http_and_slow_bodies(running):
     assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.long
 def test_sigterm_finishes_what_runs(model, tmp_path):
     with service(model, tmp_path, "--idle_timeout", 1, "--timeout", 300, "--grace", 250) as (process, address, log):
         host, port = address.split("//")[1].split(":")
@@ -185,6 +186,7 @@ def test_the_grace_ends(model, tmp_path):
         assert replies[0].status_code == 503 and replies[0].json()["error"] == "the service is stopping"
 
 
+@pytest.mark.long
 def test_several_workers_share_jobs_and_one_may_die(model, tmp_path):
     with service(model, tmp_path, "--workers", 2, "--max_seconds", 3600) as (process, address, log):
         def workers():
@@ -237,6 +239,7 @@ def test_workers_that_cannot_start(tmp_path):
     assert "not readable as a checkpoint" in result.stderr and "the workers could not start" in result.stderr
 
 
+@pytest.mark.long
 def test_behind_gunicorn_and_nginx(model, tmp_path):
     pytest.importorskip("uvicorn_worker", reason="requirements-dev.txt")
     with socket.socket() as probe:
