@@ -149,6 +149,7 @@ def test_sigterm_finishes_what_runs(model, tmp_path):
         assert all(json.loads(line) for line in log.read_text().splitlines() if line.startswith("{"))
 
 
+@pytest.mark.long
 def test_a_client_that_never_reads_is_dropped(model, tmp_path):
     with service(model, tmp_path, "--idle_timeout", 1) as (_, address, log):
         host, port = address.split("//")[1].split(":")
@@ -172,6 +173,7 @@ def test_a_client_that_never_reads_is_dropped(model, tmp_path):
             time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_the_grace_ends(model, tmp_path):
     with service(model, tmp_path, "--grace", 1) as (process, address, log):
         replies = []
