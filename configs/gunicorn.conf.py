@@ -19,13 +19,9 @@ _stack = contextlib.ExitStack()
 
 
 def on_starting(server):
-    from src.service.workspace import workspace
+    from src.service.workspace import shared_workspace
 
-    root = _stack.enter_context(workspace())
-    counters = root.parent / "counters"
-    counters.mkdir()
-    os.environ |= {"DPRNN_WORKSPACE": str(root), "PROMETHEUS_MULTIPROC_DIR": str(counters),
-                   "LOCAL_WORKER_NUM": str(server.cfg.workers)}
+    os.environ["DPRNN_WORKSPACE"] = str(_stack.enter_context(shared_workspace(server.cfg.workers)))
 
 
 def child_exit(_server, worker):

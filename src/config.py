@@ -2,9 +2,11 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 from src.options import option
 
+READY_WEIGHTS = Path(__file__).resolve().parents[1] / "checkpoints" / "dprnn_voices.ckpt"
 DEVICE_TARGETS = ("auto", "Ascend", "CPU")
 
 

@@ -23,12 +23,11 @@ import yaml
 
 from src import channel
 from src.arguments import read_yaml
-from src.config import ModelConfig, TrainConfig
+from src.config import READY_WEIGHTS, ModelConfig, TrainConfig
 from src.errors import UserError, run_cli
 from src.options import check_value, suggestion
 
 HOME = Path(__file__).resolve().parents[1]
-READY = HOME / "checkpoints" / "dprnn_voices.ckpt"
 MODEL = "model.ckpt"
 FINE_TUNE = dict(lr=2e-4, schedule="plateau", patience=2, epochs=20, early_stop=6, segment=3.0, batch_size=4)
 OURS = ("train_dir", "valid_dir", "save_folder", "resume", "overwrite", "distribute", "init_from")
@@ -84,13 +83,15 @@ def starting_point(init_from, recipe, settings):
         return None
     if init_from:
         return Path(init_from)
-    shaped = {field.name for field in dataclasses.fields(ModelConfig)} - {"sample_rate", "K", "num_spks", "dropout"}
+    from src.finetune import FREE  # MindSpore takes seconds to load
+
+    shaped = {field.name for field in dataclasses.fields(ModelConfig)} - set(FREE)
     if recipe or shaped & set(settings):
         return None
-    if not READY.is_file():
-        print(f"{READY.name} is not here: training from scratch", flush=True)
+    if not READY_WEIGHTS.is_file():
+        print(f"{READY_WEIGHTS.name} is not here: training from scratch", flush=True)
         return None
-    return READY
+    return READY_WEIGHTS
 
 
 def make_recipe(folders, work):
@@ -99,7 +100,7 @@ def make_recipe(folders, work):
     start = starting_point(init_from, recipe, settings)
     values = {}
     if start is not None:
-        from src.checkpoint import read  # MindSpore takes seconds to load
+        from src.checkpoint import read
 
         values = vars(read(start)[0]) | FINE_TUNE
     name = recipe or ("" if start else "dprnn_fast")
@@ -224,9 +225,9 @@ def serve_command(folders, environment):
     """
     found = [folders.model / MODEL] if (folders.model / MODEL).is_file() else []
     found += [path for kind in ("*.ckpt", "*.mindir", "*.onnx") for path in sorted(folders.model.glob(kind))]
-    if not found and not READY.is_file():
+    if not found and not READY_WEIGHTS.is_file():
         raise UserError(f"{folders.model}: no model there (.ckpt, .mindir, .onnx), and no ready weights here")
-    flags = {"--model_path": str(found[0]) if found else str(READY), "--host": "0.0.0.0",
+    flags = {"--model_path": str(found[0]) if found else str(READY_WEIGHTS), "--host": "0.0.0.0",
              "--port": environment.get("SAGEMAKER_BIND_TO_PORT", "8080"),
              "--workers": environment.get("MODEL_SERVER_WORKERS", "1")}
     if environment.get("MODEL_SERVER_TIMEOUT"):

@@ -7,10 +7,10 @@
 """
 
 import threading
-from pathlib import Path
 
 import numpy as np
 
+from src.config import READY_WEIGHTS
 from src.device import setup
 from src.errors import UserError
 from src.inference import open_model
@@ -20,7 +20,6 @@ from src.resampling import StreamResampler
 from src.speaker_order import SpeakerOrder
 from src.windows import WindowCutter
 
-READY_WEIGHTS = Path(__file__).resolve().parents[1] / "checkpoints" / "dprnn_voices.ckpt"
 BLOCK = 1 << 16  # samples of an array that are handled at a time
 
 # Networks are trained on speech of usual level: the small constants of their norms count where it is far away.

@@ -16,7 +16,6 @@ from src.service.server import build
 def application():
     """The ASGI application, with its model loaded. DPRNN_WORKSPACE: the folder that processes share for their jobs."""
     config = parse_args(ServeConfig, shlex.split(os.environ.get("DPRNN_SERVE", "")))
-    config.token = config.token or os.environ.get("DPRNN_TOKEN", "")
     logs.start()
     root = os.environ.get("DPRNN_WORKSPACE")
     return build(config, Path(root) if root else None)

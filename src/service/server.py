@@ -19,7 +19,7 @@ from src.errors import UserError
 from src.interrupt import end_with_parent
 from src.service import logs
 from src.service.engine import THREADS
-from src.service.workspace import workspace
+from src.service.workspace import shared_workspace
 
 WORKER_SECONDS = 120.0  # a worker that says nothing for so long hangs; compiling a network may take half of it
 HEADER_SECONDS = 20.0  # a connection without a whole header for so long is closed
@@ -79,7 +79,6 @@ def serve(config):
     Raises:
         UserError: the address or the model cannot be used.
     """
-    config.token = config.token or os.environ.get("DPRNN_TOKEN", "")
     if config.work_dir:
         if not os.access(config.work_dir, os.W_OK | os.X_OK):
             raise UserError(f"--work_dir {config.work_dir}: no folder that can be written")
@@ -121,6 +120,7 @@ def build(config, root=None):
     from src.separator import Separator  # MindSpore takes seconds to load
     from src.service.app import create_app
 
+    config.token = config.token or os.environ.get("DPRNN_TOKEN", "")
     separator = Separator.load(config.model_path or None, config.device_target, config.device_id,
                                window=config.window, overlap=config.overlap)
     return create_app(separator, config, root)[1]
@@ -139,15 +139,11 @@ def build_worker(config, root):
 
 
 def _serve_with_workers(config, options):
-    os.environ["LOCAL_WORKER_NUM"] = str(config.workers)  # src/device.py shares the cores out
-    with workspace() as root:
-        counters = root.parent / "counters"
-        counters.mkdir()
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counters)
+    with shared_workspace(config.workers) as root:
         listener = _listen(config.host, config.port)
         settings = _settings(functools.partial(build_worker, config, root), config, factory=True,
                              workers=config.workers, timeout_worker_healthcheck=WORKER_SECONDS, **options)
-        workers = Workers(settings, [listener], counters)
+        workers = Workers(settings, [listener])
         workers.run()
         if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes):
             raise UserError("the workers could not start; the lines above say why")
@@ -157,9 +153,9 @@ class Workers(Multiprocess):
     """uvicorn's supervisor: starts the workers, and again those that die or hang. What a dead one counted is taken out
     of the gauges."""
 
-    def __init__(self, config, sockets, counters):
+    def __init__(self, config, sockets):
         super().__init__(config, sockets)
-        self._counters, self._seen = counters, set()
+        self._seen = set()
 
     def init_processes(self):
         super().init_processes()
@@ -170,7 +166,7 @@ class Workers(Multiprocess):
         self._let_go()
         alive = {worker.pid for worker in self.processes}
         for gone in self._seen - alive:
-            multiprocess.mark_process_dead(gone, str(self._counters))
+            multiprocess.mark_process_dead(gone)
         self._seen = alive
 
     def _let_go(self):

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -20,6 +21,17 @@ def workspace():
             files = Path(root) / "files"
             files.mkdir()
             yield files
+
+
+@contextlib.contextmanager
+def shared_workspace(workers):
+    """A :func:`workspace` for so many processes started within, which learn of each other from the environment: their
+    share of the cores (src/device.py) and where their counters are added up (src/service/telemetry.py)."""
+    with workspace() as files:
+        counters = files.parent / "counters"
+        counters.mkdir()
+        os.environ |= {"LOCAL_WORKER_NUM": str(workers), "PROMETHEUS_MULTIPROC_DIR": str(counters)}
+        yield files
 
 
 def sweep(parent):
