@@ -1,10 +1,13 @@
 """What libsndfile cannot read (m4a, mp4, webm, ...), decoded by the program ffmpeg where there is one."""
 
+import resource
 import shutil
+import signal
 import subprocess
 import tempfile
 
 PROGRAM = "ffmpeg"
+CPU_SECONDS = 900  # of its own, far more than hours of audio take: a file made to keep it busy ends there
 
 
 def available():
@@ -26,6 +29,7 @@ class Decoder:
                    "-f", "au", "-"]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._said,
                                          start_new_session=True)  # Ctrl-C is ours: we end it
+        resource.prlimit(self._process.pid, resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
         self.descriptor = self._process.stdout.fileno()
 
     def problem(self):
@@ -34,6 +38,8 @@ class Decoder:
         status = self._process.wait()
         if status == 0:
             return None
+        if status == -signal.SIGXCPU:
+            return f"given up after {CPU_SECONDS} s of CPU time"
         self._said.seek(0)
         lines = self._said.read().decode(errors="replace").strip().splitlines()
         return lines[-1].strip() if lines else f"ended with status {status}"

@@ -3,12 +3,14 @@
 import os
 import stat
 import struct
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 import soundfile
 
+from src import media
 from src.audio_stream import BLOCK, Recording, Writer
 from src.errors import UserError
 
@@ -124,6 +126,25 @@ def test_what_ffmpeg_cannot_read(tmp_path, monkeypatch, code, word):
     fake_ffmpeg(tmp_path, code)
     with pytest.raises(UserError, match=f"film.mp4.*{word}"):
         read(tmp_path / "film.mp4")
+
+
+def test_a_decoder_that_gets_nowhere_is_ended(tmp_path, monkeypatch):
+    (tmp_path / "film.mp4").write_text("a film")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(media, "CPU_SECONDS", 1)
+    fake_ffmpeg(tmp_path, f"{AU}\nsys.stdout.buffer.write(head + bytes(8))\nsys.stdout.flush()\nwhile True: pass")
+    with pytest.raises(UserError, match="film.mp4.*given up after 1 s of CPU time"):
+        read(tmp_path / "film.mp4")
+
+
+@pytest.mark.skipif(not media.available(), reason="there is no ffmpeg")
+def test_the_sound_of_a_film(tmp_path, samples):
+    soundfile.write(tmp_path / "a.wav", samples, RATE)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", "a.wav", "-c:a", "aac", "-b:a", "192k", "film.m4a"],
+                   cwd=tmp_path, check=True)
+    recording, got = read(tmp_path / "film.m4a")
+    assert (recording.sample_rate, recording.channels) == (RATE, samples.shape[1])
+    assert 0 <= len(got) - LENGTH < 2048, "AAC comes in frames of 1024 samples"
 
 
 def test_a_decoder_that_is_not_read_to_its_end_is_ended(tmp_path, monkeypatch):
