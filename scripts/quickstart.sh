@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The whole job on real voices, on any CPU: set up, records, training, evaluation, MINDIR, separated wavs, pictures.
+# The whole job on real voices, on any CPU: set up, a mixture separated with the ready weights, then one's own model:
+# records, training, evaluation, MINDIR, separated wavs, pictures.
 # Usage: bash scripts/quickstart.sh        Results: outputs/quickstart/. Run again, it reuses what is valid.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
@@ -14,7 +15,13 @@ step() { echo; echo "== $*"; }
 valid_records() { "$PYTHON" -c "import sys; from src.manifest import load_manifest; load_manifest(sys.argv[1])" "$1" 2>/dev/null; }
 valid_checkpoint() { "$PYTHON" -c "import sys; from src.checkpoint import read; read(sys.argv[1])" "$1" >/dev/null 2>&1; }
 
-step "1/6 records from samples/ (real voices, see samples/README.md)"
+step "1/7 a held-out mixture, separated with the ready weights (checkpoints/dprnn_voices.md)"
+# neither the best nor the worst: the one with the median improvement
+mixture="samples/test/mix_clean/$("$PYTHON" scripts/quickstart_report.py --pick checkpoints/dprnn_voices_eval/per_utterance.csv).flac"
+rm -f "$OUT"/*_s?.wav "$OUT"/ready/*_s?.wav
+"$PYTHON" separate.py "$mixture" --out_dir "$OUT/ready" "${DEVICE[@]}"
+
+step "2/7 records from samples/ (real voices, see samples/README.md)"
 for subset in train dev test; do
     if valid_records "$OUT/data/$subset"; then
         echo "$subset: reused"
@@ -23,22 +30,19 @@ for subset in train dev test; do
     fi
 done
 
-step "2/6 training the demo recipe (configs/dprnn_demo.yaml, about 4 minutes)"
+step "3/7 training the demo recipe (configs/dprnn_demo.yaml, about 4 minutes)"
 if valid_checkpoint "$OUT/model/last.ckpt"; then again=--resume; else again=--overwrite; fi
 "$PYTHON" train.py --config_path configs/dprnn_demo.yaml --train_dir "$OUT/data/train" --valid_dir "$OUT/data/dev" \
     --save_folder "$OUT/model" "$again" "${DEVICE[@]}"
 
-step "3/6 evaluation on held-out mixtures"
+step "4/7 evaluation on held-out mixtures"
 "$PYTHON" eval.py --model_path "$OUT/model/best.ckpt" --data_dir "$OUT/data/test" --out_dir "$OUT/eval" "${DEVICE[@]}"
 
-step "4/6 export to MINDIR"
+step "5/7 export to MINDIR"
 "$PYTHON" export.py --ckpt_path "$OUT/model/best.ckpt" --file_name "$OUT/dprnn.mindir" "${DEVICE[@]}"
 
-step "5/6 separating a held-out mixture with the MINDIR"
-# neither the best nor the worst: the one with the median improvement
-mixture="samples/test/mix_clean/$("$PYTHON" scripts/quickstart_report.py --pick "$OUT/eval/per_utterance.csv").flac"
-rm -f "$OUT"/*_s?.wav
-"$PYTHON" separate.py "$mixture" --model_path "$OUT/dprnn.mindir" --out_dir "$OUT" --overwrite "${DEVICE[@]}"
+step "6/7 the same mixture with the MINDIR"
+"$PYTHON" separate.py "$mixture" --model_path "$OUT/dprnn.mindir" --out_dir "$OUT" "${DEVICE[@]}"
 
-step "6/6 pictures and scores"
-"$PYTHON" scripts/quickstart_report.py --mixture "$mixture" --out_dir "$OUT"
+step "7/7 pictures and scores"
+"$PYTHON" scripts/quickstart_report.py --mixture "$mixture" --out_dir "$OUT" --ready_dir "$OUT/ready"

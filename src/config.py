@@ -264,7 +264,8 @@ class ServeConfig(DeviceConfig):
     max_jobs: int = option(200, "jobs kept at most; the oldest finished one makes room", low=1)
     grace: float = option(60.0, "seconds that running work may take after SIGTERM", low=0.0)
     work_dir: str = option("", "folder for temporary files; empty: the system's")
-    eval_dir: str = option("", "output of eval.py for the performance page; empty: eval/ beside the model")
+    eval_dir: str = option("", "output of eval.py for the performance page; empty: <model>_eval/ or eval/ beside "
+                           "the model")
     window: float = option(10.0, "seconds that are separated at a time; memory grows with it", low=1.0)
     overlap: float = option(2.0, "seconds that windows share at least; at most half a window", low=0.1)
 

@@ -1,5 +1,6 @@
 """What is known of the model: what it is, how well it separates, how fast it is here."""
 
+import contextlib
 import os
 import platform
 from pathlib import Path
@@ -10,6 +11,7 @@ from src.errors import UserError
 from src.results import read_results
 
 CARDS = ("{stem}.md", "MODEL_CARD.md", "README.md")  # beside the model
+EVALUATIONS = ("{stem}_eval", "eval")
 
 
 def model_view(separator):
@@ -22,28 +24,32 @@ def performance_view(separator, eval_dir, speed):
     """For the performance page: model card, distribution of the evaluation, speed of this machine.
 
     Args:
-        eval_dir (str): output of eval.py; empty: eval/ beside the model.
+        eval_dir (str): output of eval.py; empty: <model>_eval/ or eval/ beside the model.
         speed (float): seconds of work for a second of audio, or None.
     """
     path = Path(separator.name)
     return {"model": model_view(separator), "card": _card(path),
-            "evaluation": _evaluation(eval_dir or path.parent / "eval"),
+            "evaluation": _evaluation(*([eval_dir] if eval_dir else _beside(path, EVALUATIONS))),
             "machine": {"real_time_factor": speed, "cores": len(os.sched_getaffinity(0)), "processor": _processor(),
                         "system": f"{platform.system()} {platform.machine()}"}}
 
 
+def _beside(path, names):
+    return [path.with_name(name.format(stem=path.stem)) for name in names]
+
+
 def _card(path):
-    for name in CARDS if path.is_file() else ():
-        card = path.with_name(name.format(stem=path.stem))
-        if card.is_file():
-            return card.read_text(encoding="utf-8", errors="replace")[:100_000]
-    return None
+    found = [card for card in _beside(path, CARDS) if card.is_file()] if path.is_file() else []
+    return found[0].read_text(encoding="utf-8", errors="replace")[:100_000] if found else None
 
 
-def _evaluation(folder):
-    try:
-        rows, metrics = read_results(folder)
-    except UserError:
+def _evaluation(*folders):
+    """Of the first folder that holds one, or None."""
+    for folder in folders:
+        with contextlib.suppress(UserError):
+            rows, metrics = read_results(folder)
+            break
+    else:
         return None
     gains = np.array([row["si_snri"] for row in rows])
     gains = gains[np.isfinite(gains)]

@@ -1,0 +1,86 @@
+"""The weights that ship: as good as their card says, and what every program takes where no model is named."""
+
+import csv
+import json
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+from soxr import resample
+
+from src.config import READY_WEIGHTS
+from tests.synth import ROOT, run
+
+CARD, EVAL = READY_WEIGHTS.with_suffix(".md"), READY_WEIGHTS.with_name("dprnn_voices_eval")
+TARGET = 5.0  # dB of SI-SNRi on held-out utterances of the voices it was trained on
+
+
+def improvements(folder):
+    with open(folder / "per_utterance.csv", newline="", encoding="utf-8") as file:
+        return {row["id"]: float(row["si_snri"]) for row in csv.DictReader(file)}
+
+
+def si_snr(estimate, source):
+    """dB; Le Roux et al. 2019, written here anew."""
+    estimate, source = estimate - estimate.mean(), source - source.mean()
+    target = estimate @ source / (source @ source) * source
+    return 10 * np.log10(target @ target / ((estimate - target) @ (estimate - target)))
+
+
+def test_score_is_the_one_the_card_states(tmp_path):
+    result = run("eval.py", "--model_path", READY_WEIGHTS, "--data_dir", ROOT / "samples" / "test", "--report", 0,
+                 "--out_dir", tmp_path)
+    assert result.returncode == 0, result.stderr
+    found, stated = improvements(tmp_path), improvements(EVAL)
+    assert len(found) == 40 and found == pytest.approx(stated, abs=0.02)
+    mean = np.mean(list(found.values()))
+    assert mean >= TARGET
+    assert f"{mean:.2f} dB" in CARD.read_text(encoding="utf-8")
+    assert json.loads((EVAL / "metrics.json").read_text())["si_snri"] == pytest.approx(mean, abs=0.02)
+
+
+def test_separate_takes_them_by_default_for_a_recording_of_any_kind(tmp_path):
+    name = max(improvements(EVAL), key=improvements(EVAL).get)
+    sources = [soundfile.read(ROOT / "samples" / "test" / part / f"{name}.flac")[0] for part in ("s1", "s2")]
+    mixture, rate = soundfile.read(ROOT / "samples" / "test" / "mix_clean" / f"{name}.flac")
+    soundfile.write(tmp_path / "talk.flac", np.stack([resample(mixture, rate, 44100)] * 2, 1), 44100, subtype="PCM_24")
+    result = run("separate.py", "talk.flac", "--out_dir", "out", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    voices = [soundfile.read(tmp_path / "out" / f"talk_s{c}.wav") for c in (1, 2)]
+    assert [rate for _, rate in voices] == [44100, 44100]
+    voices = [resample(samples, 44100, rate)[: len(mixture)] for samples, _ in voices]
+    before = np.mean([si_snr(mixture, source) for source in sources])
+    after = max(np.mean([si_snr(voices[a], sources[0]), si_snr(voices[b], sources[1])]) for a, b in ((0, 1), (1, 0)))
+    assert after - before == pytest.approx(improvements(EVAL)[name], abs=0.3), "resampling costs little"
+
+
+def test_files_that_ship():
+    assert READY_WEIGHTS.stat().st_size <= 12 << 20
+    card = CARD.read_text(encoding="utf-8")
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", card):
+        assert (CARD.parent / picture).is_file()
+    for voice in ("allison", "carlo", "june", "ivrvoice", "paola"):
+        assert voice in card
+
+
+def test_the_page_shows_card_and_scores(tmp_path):
+    performance = pytest.importorskip("src.service.performance")
+    for name, folder in (("model_eval", EVAL), ("eval", EVAL)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.json").write_text((folder / "metrics.json").read_text())
+        rows = (folder / "per_utterance.csv").read_text().splitlines()
+        kept = rows if name == "eval" else rows[:11]
+        (tmp_path / name / "per_utterance.csv").write_text("\n".join(kept))
+
+    def view(path, eval_dir=""):
+        model = SimpleNamespace(name=str(path), sample_rate=8000, num_spks=2, config=SimpleNamespace())
+        return performance.performance_view(model, eval_dir, None)
+
+    shown = view(READY_WEIGHTS)
+    assert shown["card"] == CARD.read_text(encoding="utf-8") and shown["evaluation"]["utterances"] == 40
+    assert view(tmp_path / "model.ckpt")["evaluation"]["utterances"] == 10, "the model's own goes first"
+    assert view(tmp_path / "other.ckpt")["evaluation"]["utterances"] == 40
+    assert view(tmp_path / "other.ckpt", tmp_path / "model_eval")["evaluation"]["utterances"] == 10
+    assert view(tmp_path / "deep" / "other.ckpt")["evaluation"] is None
