@@ -93,6 +93,7 @@ def wait_for_step(log, step, process):
     raise AssertionError(log.read_text() if log.exists() else "no log")
 
 
+@pytest.mark.long
 def test_killed_and_interrupted_jobs_resume(data, alone, tmp_path):
     """One worker killed; resumed, and asked to stop; resumed on one device: as if nothing had happened."""
     def start(*more):

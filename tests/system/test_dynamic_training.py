@@ -38,6 +38,7 @@ def weights(folder):
     return read(folder / "last.ckpt")[2]
 
 
+@pytest.mark.long
 def test_interrupted_and_resumed_equals_uninterrupted(data, tmp_path):
     whole = run("train.py", *arguments(data, tmp_path / "whole", *STEPS))
     assert whole.returncode == 0, whole.stderr
