@@ -12,7 +12,6 @@ class MixtureFit:
 
     Attributes:
         gain (float): for all estimates alike, so that the speakers' relative levels stay; 1 where they are silent.
-            SI-SNR leaves polarity open too: it may be negative.
     """
 
     def __init__(self):

@@ -246,7 +246,17 @@ def run_batch(model, mixtures):
     estimates = model(mixtures)[:, :, :length]
     if not np.isfinite(estimates).all():
         raise UserError("the model gives NaN or infinite samples for this input")
-    return estimates
+    return upright(estimates, mixtures)
+
+
+def upright(estimates, mixtures):
+    """Estimates [B, C, T] with the polarity of their mixtures [B, T]: those that go against it turned over.
+
+    SI-SNR leaves the polarity of each track open, and a model may have learnt another one for each; tracks of different
+    polarity could neither be added up nor joined where the next window has the speakers in another order.
+    """
+    against = np.einsum("bct,bt->bc", estimates, mixtures[:, : estimates.shape[2]], dtype=np.float64) < 0
+    return np.where(against[:, :, None], -estimates, estimates)
 
 
 def remove_offset(mixture):

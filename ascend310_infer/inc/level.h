@@ -9,8 +9,9 @@ namespace dprnn {
 
 using Tracks = std::vector<std::vector<float>>;  // [C][T]
 
-// Scales all tracks by one gain: the least-squares fit of their sum to the mixture, lowered where a sample would pass
-// 16-bit full scale. The same arithmetic as scale_to_mixture of src/separate.py.
+// Gives all tracks the mixture's polarity and one gain: the least-squares fit of their sum to the mixture, lowered where
+// a sample would pass 16-bit full scale. The same arithmetic as upright (src/separator.py) and scale_to_mixture
+// (src/mixture_fit.py).
 void ScaleToMixture(const float *mixture, size_t length, Tracks *tracks);
 
 }  // namespace dprnn

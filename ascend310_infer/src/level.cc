@@ -4,8 +4,28 @@
 #include <cmath>
 
 namespace dprnn {
+namespace {
+
+// Turns a track over that goes against the mixture. A model may have learnt another polarity for each track: those
+// could neither be added up nor joined where the next window has the speakers in another order.
+void TurnUpright(const float *mixture, size_t length, std::vector<float> *track) {
+  double product = 0;
+  for (size_t t = 0; t < length; ++t) {
+    product += static_cast<double>((*track)[t]) * mixture[t];
+  }
+  if (product < 0) {
+    for (float &sample : *track) {
+      sample = -sample;
+    }
+  }
+}
+
+}  // namespace
 
 void ScaleToMixture(const float *mixture, size_t length, Tracks *tracks) {
+  for (auto &track : *tracks) {
+    TurnUpright(mixture, length, &track);
+  }
   constexpr double kFullScale = 32767.0 / 32768.0;
   double energy = 0;
   double fit = 0;

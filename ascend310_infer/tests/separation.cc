@@ -60,6 +60,12 @@ void TestLevel() {
   for (size_t t = 0; t < mixture.size(); ++t) {
     CHECK(std::abs(scaled[0][t] + 0.25F * tracks[0][t]) < 1e-6F);
   }
+  Tracks turned = tracks;
+  for (float &sample : turned[1]) {
+    sample = -sample;
+  }
+  ScaleToMixture(mixture.data(), mixture.size(), &turned);
+  CHECK(turned == scaled);
   Tracks loud{{2, -1}, {-1, 2}};  // fits [1, 1] with gain 1, which would clip
   const float ones[] = {1, 1};
   ScaleToMixture(ones, 2, &loud);
