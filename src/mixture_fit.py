@@ -1,4 +1,4 @@
-"""The level of the estimates, which SI-SNR leaves open: one gain that makes their sum fit the mixture."""
+"""Level and polarity of the estimates, which SI-SNR leaves open: both by the mixture."""
 
 import numpy as np
 
@@ -38,3 +38,13 @@ def scale_to_mixture(estimates, mixture):
     fit = MixtureFit()
     fit.add(estimates, mixture)
     return (estimates * fit.safe_gain(float(np.abs(estimates).max()))).astype(np.float32)
+
+
+def upright(estimates, mixtures):
+    """Estimates [B, C, T] with the polarity of their mixtures [B, T]: those that go against it turned over.
+
+    A model may have learnt another polarity for each track: those could neither be added up nor joined where the next
+    window has the speakers in another order.
+    """
+    against = np.einsum("bct,bt->bc", estimates, mixtures, dtype=np.float64) < 0
+    return np.where(against[:, :, None], -estimates, estimates)

@@ -15,7 +15,7 @@ from src.device import setup
 from src.errors import UserError
 from src.inference import open_model
 from src.joiner import Joiner
-from src.mixture_fit import MixtureFit
+from src.mixture_fit import MixtureFit, upright
 from src.resampling import StreamResampler
 from src.speaker_order import SpeakerOrder
 from src.windows import WindowCutter
@@ -246,17 +246,7 @@ def run_batch(model, mixtures):
     estimates = model(mixtures)[:, :, :length]
     if not np.isfinite(estimates).all():
         raise UserError("the model gives NaN or infinite samples for this input")
-    return upright(estimates, mixtures)
-
-
-def upright(estimates, mixtures):
-    """Estimates [B, C, T] with the polarity of their mixtures [B, T]: those that go against it turned over.
-
-    SI-SNR leaves the polarity of each track open, and a model may have learnt another one for each; tracks of different
-    polarity could neither be added up nor joined where the next window has the speakers in another order.
-    """
-    against = np.einsum("bct,bt->bc", estimates, mixtures[:, : estimates.shape[2]], dtype=np.float64) < 0
-    return np.where(against[:, :, None], -estimates, estimates)
+    return upright(estimates, mixtures[:, :length])
 
 
 def remove_offset(mixture):
