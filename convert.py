@@ -4,13 +4,14 @@
     python convert.py --to_asteroid checkpoints/dprnn/best.ckpt --out model.pth
 """
 
-from src.arguments import parse_args
-from src.config import ConvertConfig
 from src.errors import UserError, run_cli
-from src.options import require
 
 
 def main(argv):
+    from src.arguments import parse_args
+    from src.config import ConvertConfig
+    from src.options import require
+
     config = parse_args(ConvertConfig, argv)
     if bool(config.from_asteroid) == bool(config.to_asteroid):
         raise UserError("give one of --from_asteroid and --to_asteroid")
@@ -18,8 +19,10 @@ def main(argv):
 
     from src.asteroid import export_asteroid, import_asteroid
     from src.device import setup
+    from src.interrupt import work_begins
 
     setup("CPU")
+    work_begins()
     if config.from_asteroid:
         model, assumed = import_asteroid(config)
         if assumed:

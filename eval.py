@@ -5,13 +5,14 @@
     python eval.py --estimates_dir separated --data_dir Libri2Mix/wav8k/min/test
 """
 
-from src.arguments import parse_args
-from src.config import EvalConfig
 from src.errors import UserError, run_cli
-from src.options import require
 
 
 def main(argv):
+    from src.arguments import parse_args
+    from src.config import EvalConfig
+    from src.options import require
+
     config = parse_args(EvalConfig, argv)
     if not config.estimates_dir:
         require(config, "model_path")
@@ -26,11 +27,12 @@ def main(argv):
     from src.comparison import lines as comparison_lines
     from src.device import setup
     from src.evaluate import evaluate
-    from src.interrupt import take_ctrl_c
+    from src.interrupt import exit_on_signals, work_begins
     from src.results import lines
 
     setup(config.device_target, config.device_id)
-    take_ctrl_c()
+    exit_on_signals(sigterm_too=True)
+    work_begins()
     metrics = evaluate(config)
     print(f"{metrics['utterances']} utterances, SI-SNR {metrics['si_snr_in']:.2f} -> {metrics['si_snr']:.2f} dB")
     print("\n".join([*lines(metrics), *comparison_lines(metrics)]))

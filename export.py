@@ -6,22 +6,25 @@
     python export.py --ckpt_path checkpoints/dprnn/best.ckpt --file_format ONNX       # ONNX, any batch and length
 """
 
-from src.arguments import parse_args
-from src.config import ExportConfig
 from src.errors import run_cli
-from src.options import require
 
 
 def main(argv):
+    from src.arguments import parse_args
+    from src.config import ExportConfig
+    from src.options import require
+
     config = parse_args(ExportConfig, argv)
     require(config, "ckpt_path")
 
     from src.device import has_card, setup
     from src.exporting import export
+    from src.interrupt import work_begins
 
     # Writing a graph needs no card: a model for Ascend can be exported on any host.
     on_card = config.device_target != "CPU" and has_card()
     setup("Ascend" if on_card else "CPU", config.device_id if on_card else 0)
+    work_begins()
     path, found = export(config)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {found}")
 

@@ -4,18 +4,21 @@
     python mix.py --speech_dir voices --noise_dir noises --num_spks 1 --noise snr --snr_low -5 --snr_high 20
 """
 
-from src.arguments import parse_args
-from src.config import MixConfig
 from src.errors import run_cli
-from src.options import require
 
 
 def main(argv):
+    from src.arguments import parse_args
+    from src.config import MixConfig
+    from src.options import require
+
     config = parse_args(MixConfig, argv)
     require(config, "speech_dir", "out_dir")
 
+    from src.interrupt import work_begins
     from src.mixing import make_mixtures
 
+    work_begins()
     tables = make_mixtures(config)
     print(f"metadata: {', '.join(map(str, tables))}")
 

@@ -6,17 +6,20 @@
     python preprocess.py --verify data
 """
 
-from src.arguments import parse_args
-from src.config import PreprocessConfig
 from src.errors import run_cli
-from src.options import require
 
 
 def main(argv):
+    from src.arguments import parse_args
+    from src.config import PreprocessConfig
+    from src.interrupt import work_begins
+    from src.options import require
+
     config = parse_args(PreprocessConfig, argv)
     if config.verify:
         from src.verify import verify
 
+        work_begins()
         verify(config.verify, config.num_workers)
         return
     if config.task in ("speech", "noise"):
@@ -24,6 +27,7 @@ def main(argv):
 
         from src.speech_records import preprocess_recordings
 
+        work_begins()
         preprocess_recordings(config)
         return
     if config.metadata or config.librispeech_dir:
@@ -33,6 +37,7 @@ def main(argv):
 
     from src.preprocess import preprocess
 
+    work_begins()
     preprocess(config)
 
 

@@ -5,14 +5,14 @@
     ffmpeg -i film.mp4 -f wav - | python separate.py - > voices.wav
 """
 
-from src.arguments import parse_args
-from src.config import SeparateConfig
 from src.errors import UserError, run_cli
-from src.interrupt import exit_on_signals
-from src.options import require
 
 
 def main(argv):
+    from src.arguments import parse_args
+    from src.config import SeparateConfig
+    from src.options import require
+
     config = parse_args(SeparateConfig, argv, positional="input")
     require(config, "input")
     if "-" in config.input and len(config.input) > 1:
@@ -21,7 +21,6 @@ def main(argv):
     if to_stdout and len(config.input) > 1:
         raise UserError("--out_dir -: stdout takes one recording")
     config.out_dir = config.out_dir or "separated"
-    exit_on_signals()
 
     from src.separate_many import Batch, parse_channels, quiet_stdout
 
@@ -38,10 +37,13 @@ def main(argv):
 
 
 def open_batch(batch, config):
+    from src.interrupt import work_begins
     from src.separator import Separator
 
-    return batch(Separator.load(config.model_path or None, config.device_target, config.device_id,
-                                window=config.window, overlap=config.overlap), config)
+    separator = Separator.load(config.model_path or None, config.device_target, config.device_id,
+                               window=config.window, overlap=config.overlap)
+    work_begins()
+    return batch(separator, config)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,15 @@
     bash scripts/run_distribute_train.sh 8 1 none data/train-100
 """
 
-from src.arguments import parse_args
-from src.config import TrainConfig
 from src.errors import run_cli
-from src.event_files import writer_class
-from src.options import require
 
 
 def main(argv):
+    from src.arguments import parse_args
+    from src.config import TrainConfig
+    from src.event_files import writer_class
+    from src.options import require
+
     config = parse_args(TrainConfig, argv)
     require(config, "train_dir", "save_folder")
 
@@ -22,19 +23,28 @@ def main(argv):
         writer_class()  # missing is found out now
     setup(config.device_target, config.device_id, config.distribute)
 
+    from src import interrupt, output
     from src.parallel import World, join
     from src.trainer import Interrupted, Trainer
 
-    trainer = Trainer(config, join() if config.distribute else World())
+    world = World()
+    if config.distribute:
+        interrupt.leave_to_system()  # MindSpore waits for the others
+        world = join()
+        interrupt.exit_on_signals()
+    interrupt.work_begins()
+    trainer = Trainer(config, world)
+    status = 0
     try:
         best = trainer.run()
     except Interrupted:
-        return 130
-    if trainer.world.lead:
+        status = 130
+    else:
         skipped = f", {trainer.skipped} steps skipped as not finite" if trainer.skipped else ""
         score = "" if best is None else f", best validation SI-SNRi {best:.2f} dB"
-        print(f"done: {trainer.step} steps{score}{skipped}; {trainer.files.best}")
-    return 0
+        trainer.say(f"done: {trainer.step} steps{score}{skipped}; {trainer.files.best}")
+    output.flush()  # a log that cannot be written has been told of, and is no reason to fail
+    return status
 
 
 if __name__ == "__main__":

@@ -22,8 +22,10 @@ def main(argv):
     from src.collect import collect
     from src.device import setup
     from src.inference import read_config
+    from src.interrupt import work_begins
 
     setup("CPU")
+    work_begins()
     config = read_config(args.model)
     count, skipped = collect(args.data_dir, args.out_dir, config.sample_rate, config.num_spks)
     for reason, names in skipped.items():

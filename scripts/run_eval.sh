@@ -19,4 +19,4 @@ use_python
 device_id="$1" model="$2" data_dir="$3"
 shift 3
 "$PYTHON" "$ROOT/eval.py" --model_path "$model" --data_dir "$data_dir" --device_target "${DEVICE_TARGET:-Ascend}" \
-    --device_id "$device_id" "$@" 2>&1 | tee eval.log
+    --device_id "$device_id" "$@" 2>&1 | tee -i eval.log

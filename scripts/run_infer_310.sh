@@ -43,7 +43,7 @@ else
     [ -d "$data/mix" ] || fail "$data: not there; run once with NEED_PREPROCESS y"
 fi
 
-bash "$ROOT/ascend310_infer/build.sh" 2>&1 | tee build.log
+bash "$ROOT/ascend310_infer/build.sh" 2>&1 | tee -i build.log
 
 if ! grep -qs '"format": "MINDIR_LITE"' "${model%.*}.meta.json"; then
     converted=infer_model/dprnn.lite.mindir
@@ -51,7 +51,7 @@ if ! grep -qs '"format": "MINDIR_LITE"' "${model%.*}.meta.json"; then
     made="$(sha256sum <"$model") $target ${static[*]:-} ${MS_LITE_HOME:-}"
     if [ "$(cat infer_model/made_of 2>/dev/null)" != "$made" ] || [ ! -f "$converted" ]; then
         "$PYTHON" "$ROOT/export.py" --ckpt_path "$model" --file_format MINDIR_LITE --file_name "$converted" \
-            --device_target "$target" --device_id "$device_id" "${static[@]}" 2>&1 | tee -a build.log
+            --device_target "$target" --device_id "$device_id" "${static[@]}" 2>&1 | tee -i -a build.log
         echo "$made" >infer_model/made_of
     fi
     model="$converted"
@@ -60,5 +60,5 @@ fi
 mkdir -p "$result"
 rm -f "$result"/*_s[0-9].wav
 "$ROOT/ascend310_infer/build/dprnn_infer" --model "$model" --input "$data/mix" --output "$result" \
-    --device "${target,,}" --device_id "$device_id" 2>&1 | tee infer.log
-"$PYTHON" "$ROOT/eval.py" --estimates_dir "$result" --data_dir "$data" --out_dir . --device_target CPU 2>&1 | tee acc.log
+    --device "${target,,}" --device_id "$device_id" 2>&1 | tee -i infer.log
+"$PYTHON" "$ROOT/eval.py" --estimates_dir "$result" --data_dir "$data" --out_dir . --device_target CPU 2>&1 | tee -i acc.log

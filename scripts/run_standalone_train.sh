@@ -16,5 +16,7 @@ use_python
 device_id="$1" data_dir="${2%/}"
 shift 2
 find_valid_dir "$data_dir"
+set +e  # a log that cannot be written, or a terminal that is gone, ends no training
 "$PYTHON" "$ROOT/train.py" --config_path "$ROOT/configs/dprnn_libri2mix.yaml" --train_dir "$data_dir" \
-    --valid_dir "$valid_dir" --device_target "${DEVICE_TARGET:-Ascend}" --device_id "$device_id" "$@" 2>&1 | tee -i train.log
+    --valid_dir "$valid_dir" --device_target "${DEVICE_TARGET:-Ascend}" --device_id "$device_id" "$@" 2>&1 | tee -i -p train.log
+exit "${PIPESTATUS[0]}"

@@ -1,7 +1,6 @@
 """Models of Asteroid's DPRNNTasNet (0.7.0) as checkpoints of ours, and back."""
 
 import json
-import os
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -10,6 +9,7 @@ import numpy as np
 from src.asteroid_names import from_state_dict, to_asteroid
 from src.config import ModelConfig
 from src.errors import UserError
+from src.files import replacing
 from src.options import from_dict
 
 CONFIG_KEY = "__config__"  # entry of an .npz that holds the JSON of get_model_args()
@@ -202,22 +202,17 @@ def export_asteroid(config):
     shapes = _their_shapes(DPRNNTasNet(model_config))
     state = {to_asteroid(name): array.reshape(shapes[name]) for name, array in values.items()}
     out = Path(config.out)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if out.suffix == ".npz":
-            with open(temporary, "wb") as file:
+        with replacing(out) as temporary, open(temporary, "wb") as file:
+            if out.suffix == ".npz":
                 np.savez_compressed(file, **state, **{CONFIG_KEY: json.dumps(arguments)})
-        else:
-            torch = _torch(out)
-            tensors = {name: torch.from_numpy(array.copy()) for name, array in state.items()}
-            torch.save({"model_name": "DPRNNTasNet", "state_dict": tensors, "model_args": arguments,
-                        "infos": {"software_versions": {}}}, str(temporary))
-        os.replace(temporary, out)
+            else:
+                torch = _torch(out)
+                tensors = {name: torch.from_numpy(array.copy()) for name, array in state.items()}
+                torch.save({"model_name": "DPRNNTasNet", "state_dict": tensors, "model_args": arguments,
+                            "infos": {"software_versions": {}}}, file)
     except OSError as error:
         raise UserError(f"{out}: cannot write: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _their_shapes(network):

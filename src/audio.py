@@ -1,6 +1,5 @@
 """The one place that reads and writes audio files (through libsndfile): whole ones; src/audio_stream.py long ones."""
 
-import contextlib
 import io
 import os
 import struct
@@ -12,6 +11,7 @@ import soundfile
 import soxr
 
 from src.errors import UserError
+from src.files import replacing
 
 PCM_SCALE = 32768  # int16 full scale: float = pcm / PCM_SCALE
 AUDIO_SUFFIXES = (".wav", ".flac")
@@ -37,7 +37,7 @@ def probe(path):
         AudioError: missing, or not an audio file libsndfile can read.
     """
     try:
-        info = soundfile.info(str(path))
+        info = soundfile.info(os.fsencode(path))
     except soundfile.LibsndfileError as error:
         raise AudioError("unreadable", f"{path}: {reason_of(path, error)}") from None
     return AudioInfo(info.frames, info.samplerate, info.channels)
@@ -84,7 +84,7 @@ def read_span(path, start=0, frames=-1, sample_rate=None):
         AudioError: missing, unreadable, truncated, nothing there, other rate, NaN or infinite samples.
     """
     try:
-        with soundfile.SoundFile(str(path)) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             _check_rate(path, file.samplerate, sample_rate)
             expected = max(file.frames - start, 0)
             expected = expected if frames < 0 else min(frames, expected)
@@ -124,7 +124,7 @@ def _check_rate(path, found, wanted):
 def _read(path, sample_rate, whole):
     """(samples [T], rate Hz, whether they are int16): int16 if ``whole`` and the file has 16 bits, else float64."""
     try:
-        with soundfile.SoundFile(str(path)) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             rate, channels, frames = file.samplerate, file.channels, file.frames
             _check_rate(path, rate, sample_rate)
             if channels != 1:
@@ -206,15 +206,10 @@ def write_wav(path, samples, sample_rate):
     Raises:
         UserError: the folder cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(str(temporary), to_pcm16(samples), sample_rate, subtype="PCM_16", format="WAV")
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            soundfile.write(os.fsencode(temporary), to_pcm16(samples), sample_rate, subtype="PCM_16", format="WAV")
     except (OSError, soundfile.LibsndfileError) as error:
-        with contextlib.suppress(OSError):  # its folder may be a file
-            temporary.unlink()
         raise UserError(f"{path}: cannot write: {getattr(error, 'strerror', None) or error}") from None
 
 

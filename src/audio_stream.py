@@ -10,6 +10,7 @@ import soundfile
 from src import media
 from src.audio import STREAMED_BYTES, AudioError, cut_short, reason_of, to_pcm16
 from src.errors import UserError
+from src.files import make_folder, rename, temporary_name
 
 BLOCK = 1 << 16  # samples
 NATIVE = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64")
@@ -41,7 +42,7 @@ class Recording:
         if not self.path.is_file() or not os.access(path, os.R_OK) or self.path.stat().st_size == 0:
             raise AudioError("unreadable", f"{path}: {reason_of(path, '')}")
         try:
-            self._file = soundfile.SoundFile(str(path))
+            self._file = soundfile.SoundFile(os.fsencode(path))
         except soundfile.LibsndfileError as error:
             self._file = self._decode(error)
         self.sample_rate, self.channels = self._file.samplerate, self._file.channels
@@ -146,11 +147,11 @@ class Writer:
         kind, subtype, _ = FORMATS[audio_format]
         try:
             for path, rows in self._layout:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(path.parent)
                 form = "RF64" if kind == "WAV" and 2 * rows * frames > WAV_BYTES else kind
                 with self._faults(path):
-                    self._files.append(soundfile.SoundFile(str(self._temporary(path)), "w", sample_rate, rows, subtype,
-                                                           format=form))
+                    self._files.append(soundfile.SoundFile(os.fsencode(temporary_name(path)), "w", sample_rate, rows,
+                                                           subtype, format=form))
         except BaseException as error:
             self._remove()
             if isinstance(error, OSError):
@@ -168,17 +169,16 @@ class Writer:
                     file.write(to_pcm16(piece) if file.subtype == "PCM_16" else piece)
             first += rows
 
-    def commit(self):
-        """Every file is whole: give them their names."""
+    def commit(self, durable=True):
+        """Every file is whole: give them their names; ``durable`` as of :func:`src.files.replacing`."""
         for file, (path, _) in zip(self._files, self._layout):
             with self._faults(path):
                 file.close()
-                found = soundfile.info(str(self._temporary(path))).frames
+                found = soundfile.info(os.fsencode(temporary_name(path))).frames
             if found < self._frames:  # libsndfile says nothing of a disk that fills up as it closes
                 raise UserError(f"{path}: cannot write: {found} of {self._frames} samples reached the disk")
-        for path, _ in self._layout:
-            with self._faults(path):
-                os.replace(self._temporary(path), path)
+        with self._faults(self._layout[0][0]):
+            rename({temporary_name(path): path for path, _ in self._layout}, durable)
         self._files = []
 
     def __enter__(self):
@@ -196,13 +196,10 @@ class Writer:
             why = getattr(error, "strerror", None) or getattr(error, "error_string", str(error)).strip()
             raise UserError(f"{path}: cannot write: {why or 'the disk takes no more'}") from None
 
-    def _temporary(self, path):
-        return path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
     def _remove(self):
         for file in self._files:
             with contextlib.suppress(soundfile.LibsndfileError):
                 file.close()
         for path, _ in self._layout:
             with contextlib.suppress(OSError):  # its folder may be a file
-                self._temporary(path).unlink()
+                temporary_name(path).unlink()

@@ -1,5 +1,6 @@
 """Checkpoints: written atomically, with the model's configuration inside, and the one way back in."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -10,6 +11,7 @@ from mindspore import Tensor
 
 from src.config import ModelConfig, model_part
 from src.errors import UserError
+from src.files import make_folder, rename, temporary_name
 from src.model import DPRNNTasNet
 from src.options import from_dict
 
@@ -23,7 +25,7 @@ class Unreadable(UserError):
 
 
 def save(path, network, info, optimizer=None, average=None):
-    """Write weights, model configuration and ``info`` to ``path``: to a temporary name, then renamed.
+    """Write weights, model configuration and ``info`` to ``path``; the file that is there stays until it is done.
 
     Args:
         network (DPRNNTasNet): its ``config`` goes along.
@@ -32,11 +34,11 @@ def save(path, network, info, optimizer=None, average=None):
         average (dict): {name: Parameter}, the mean of the weights: stored beside them with an optimizer, in their place
             without one.
     Raises:
-        UserError: the folder cannot be written.
+        UserError: it cannot be written.
     """
     path = Path(path)
-    # MindSpore appends .ckpt to other names
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp.ckpt")
+    # MindSpore appends .ckpt to other names, and writes to a third one first
+    temporary = temporary_name(path.with_name(f"{path.stem}.ckpt"))
     average = average or {}
     items = [{"name": p.name, "data": p} for p in network.get_parameters()]
     if optimizer is None:
@@ -46,18 +48,17 @@ def save(path, network, info, optimizer=None, average=None):
         items += [{"name": OPTIMIZER_PREFIX + p.name, "data": Tensor(p.asnumpy())} for p in own_parameters(optimizer)]
     config = json.dumps(dataclasses.asdict(model_part(network.config)))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         ms.save_checkpoint(items, str(temporary), crc_check=True,
                            append_dict={"format": FORMAT, "model_config": config, "info": json.dumps(info)})
         os.chmod(temporary, 0o644)  # MindSpore leaves it read-only
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        rename({temporary: path})
     except OSError as error:
         raise UserError(f"{path}: cannot write: {error.strerror or error}") from None
     finally:
-        if temporary.exists():
-            os.remove(temporary)
+        for leftover in (temporary, temporary.with_suffix(".tmp")):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
 
 
 def own_parameters(optimizer):

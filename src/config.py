@@ -2,11 +2,11 @@
 
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
 
+from src.files import ROOT
 from src.options import option
 
-READY_WEIGHTS = Path(__file__).resolve().parents[1] / "checkpoints" / "dprnn_voices.ckpt"
+READY_WEIGHTS = ROOT / "checkpoints" / "dprnn_voices.ckpt"
 DEVICE_TARGETS = ("auto", "Ascend", "CPU")
 
 

@@ -7,11 +7,11 @@ the run, so that a job that was interrupted goes on. The environment variable DP
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,13 +21,12 @@ from pathlib import Path
 
 import yaml
 
-from src import channel
 from src.arguments import read_yaml
 from src.config import READY_WEIGHTS, ModelConfig, TrainConfig
 from src.errors import UserError, run_cli
+from src.files import ROOT, copy, write
 from src.options import check_value, suggestion
 
-HOME = Path(__file__).resolve().parents[1]
 MODEL = "model.ckpt"
 FINE_TUNE = dict(lr=2e-4, schedule="plateau", patience=2, epochs=20, early_stop=6, segment=3.0, batch_size=4)
 OURS = ("train_dir", "valid_dir", "save_folder", "resume", "overwrite", "distribute", "init_from")
@@ -105,7 +104,7 @@ def make_recipe(folders, work):
         values = vars(read(start)[0]) | FINE_TUNE
     name = recipe or ("" if start else "dprnn_fast")
     if name:
-        values |= read_yaml(HOME / "configs" / f"{Path(name).stem}.yaml")
+        values |= read_yaml(ROOT / "configs" / f"{Path(name).stem}.yaml")
     values |= settings
     path = work / "recipe.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
@@ -118,6 +117,8 @@ def records(folders, work, sample_rate):
     Raises:
         UserError: no channel `training`, or one that cannot be understood.
     """
+    from src import channel  # NumPy and soundfile: serving does without
+
     training, validation = folders.data / "training", folders.data / "validation"
     if not training.is_dir():
         raise UserError(f"{training}: no such channel; the data to train on comes as the channel training")
@@ -174,9 +175,7 @@ def publish(folders, best, start, stopped):
     for source, name in ((folders.run / "config.yaml", "config.yaml"), (folders.run / "train_log.csv", "train_log.csv"),
                          (folders.run / "training_curve.png", "training_curve.png"), (best, MODEL)):
         if source.is_file():
-            temporary = folders.model / f".{name}.tmp"
-            shutil.copyfile(source, temporary)
-            os.replace(temporary, folders.model / name)
+            copy(source, folders.model / name)
     print(f"{'stopped early: ' if stopped else ''}the best checkpoint is {folders.model / MODEL}, "
           f"{'fine-tuned from ' + start.name if start else 'trained from scratch'}", flush=True)
 
@@ -187,13 +186,14 @@ def _run(script, *words, may_stop=False):
     Returns:
         int: 0, or with ``may_stop`` 130 after SIGTERM.
     """
-    process = subprocess.Popen([sys.executable, str(HOME / script), *map(str, words)], stderr=subprocess.PIPE,
+    process = subprocess.Popen([sys.executable, str(ROOT / script), *map(str, words)], stderr=subprocess.PIPE,
                                text=True, errors="replace")
     before = signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGTERM))
     try:
         last = ""
         for line in process.stderr:
-            sys.stderr.write(line)
+            with contextlib.suppress(OSError):  # the training goes on without its log
+                sys.stderr.write(line)
             last = line.strip() or last
         status = process.wait()
     finally:
@@ -211,8 +211,7 @@ def run_train(folders):
         mistake = isinstance(error, UserError)
         reason = " ".join(str(error).split()) if mistake else traceback.format_exc()
         print(f"error: {reason}" if mistake else reason, file=sys.stderr, flush=True)
-        folders.failure.parent.mkdir(parents=True, exist_ok=True)
-        folders.failure.write_text(reason[-FAILURE_CHARACTERS:], encoding="utf-8")
+        write(folders.failure, reason[-FAILURE_CHARACTERS:])
         return 255
     return 0
 
@@ -232,7 +231,7 @@ def serve_command(folders, environment):
              "--workers": environment.get("MODEL_SERVER_WORKERS", "1")}
     if environment.get("MODEL_SERVER_TIMEOUT"):
         flags["--timeout"] = environment["MODEL_SERVER_TIMEOUT"]
-    return [sys.executable, str(HOME / "serve.py"), *(word for pair in flags.items() for word in pair),
+    return [sys.executable, str(ROOT / "serve.py"), *(word for pair in flags.items() for word in pair),
             *shlex.split(environment.get("DPRNN_SERVE", ""))]
 
 

@@ -1,6 +1,6 @@
 """Finds the mixtures of a corpus on disk and pairs them with their sources, by file name.
 
-What cannot be used is named under one of these reasons: missing mate, duplicate stem, name is not UTF-8 (from
+What cannot be used is named under one of these reasons: missing mate, duplicate stem (from
 :func:`pair`); other rate, several channels, empty, unreadable, NaN or infinite, beyond full scale, other length,
 too short (from :func:`load`).
 """
@@ -13,6 +13,7 @@ import numpy as np
 
 from src.audio import AUDIO_SUFFIXES, AudioError, probe, read_pcm16
 from src.errors import UserError
+from src.names import shown
 from src.subset import Loaded, Skip, Subset, stamp
 
 Tree = namedtuple("Tree", "mixture_dir source_dirs")
@@ -138,14 +139,12 @@ def pair(tree):
         missing = [folder.name for folder, names in zip(folders, files) if stem not in names]
         twice = [f"{folder.name}/{path.name}" for folder, names in zip(folders, files)
                  for path in names.get(stem, ()) if len(names[stem]) > 1]
-        if not _is_utf8(stem):
-            skipped["name is not UTF-8"].append(ascii(stem))
-        elif twice:
+        if twice:
             skipped["duplicate stem"].append(f"{stem} ({' '.join(twice)})")
         elif missing:
             skipped["missing mate"].append(f"{stem} (not in {', '.join(missing)})")
         else:
-            mixtures.append(Mixture(stem, files[0][stem][0], tuple(names[stem][0] for names in files[1:])))
+            mixtures.append(Mixture(shown(stem), files[0][stem][0], tuple(names[stem][0] for names in files[1:])))
     return mixtures, dict(skipped)
 
 
@@ -156,14 +155,6 @@ def _by_stem(folder):
         if path.suffix.lower() in AUDIO_SUFFIXES:
             found[path.stem].append(path)
     return dict(found)
-
-
-def _is_utf8(name):
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # bytes the file system had and UTF-8 does not
-        return False
-    return True
 
 
 def load(mixture, sample_rate, min_samples=0):

@@ -8,6 +8,7 @@ from src.audio import AudioError, read_mono
 from src.corpus import Skip
 from src.errors import UserError
 from src.inference import open_model
+from src.names import on_disk
 from src.separate import output_paths
 
 
@@ -48,6 +49,8 @@ class FileEstimates:
         """
         (item,) = items
         paths = output_paths(f"{item.id}.wav", self.folder, len(item.sources))
+        if not paths[0].exists():  # ids are text, names of files are bytes
+            paths = output_paths(f"{on_disk(item.id)}.wav", self.folder, len(item.sources))
         missing = [path.name for path in paths if not path.exists()]
         if missing:
             raise Skip("no estimate", f"{item.id} (no {' '.join(missing)})")

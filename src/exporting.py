@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import mindspore as ms
@@ -14,7 +16,10 @@ from src import __version__
 from src.checkpoint import build_model
 from src.device import KERNELS, resolve_target, rnn_kernel
 from src.errors import UserError
-from src.inference import Model, file_hash, load_mindir, load_onnx, meta_path, read_weights
+from src.files import make_folder, rename, sha256, temporary_name, write
+from src.inference import Model, load_mindir, load_onnx, meta_path, read_weights
+from src.interrupt import raise_swallowed
+from src.names import json_text, shown
 
 SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx", "MINDIR_LITE": ".lite.mindir"}
 
@@ -49,25 +54,38 @@ def export(config):
     meta = {"format": config.file_format, "sample_rate": source.sample_rate, "num_spks": source.num_spks,
             "input": [config.batch_size or (1 if length else None), length], "config": dataclasses.asdict(source),
             "device_target": config.device_target, "rnn_kernel": kernel, "fp16": config.fp16,
-            "checkpoint": Path(config.ckpt_path).name, "checkpoint_sha256": file_hash(config.ckpt_path),
+            "checkpoint": shown(Path(config.ckpt_path).name), "checkpoint_sha256": sha256(config.ckpt_path),
             "created_by": f"dprnn {__version__}"}
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    write = {"MINDIR": mindir, "ONNX": onnx, "MINDIR_LITE": lite}[config.file_format]
+    make = {"MINDIR": mindir, "ONNX": onnx, "MINDIR_LITE": lite}[config.file_format]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # compiles when it is first called
-        reference = build_model(source, weights, config.ckpt_path)
-        found = write(temporary, weights, reference, meta, config)
-        if config.file_format != "ONNX":  # which carries its facts inside
-            os.replace(meta_path(temporary), meta_path(path))
-        os.replace(temporary, path)
+        make_folder(path.parent)
+        # MindSpore exports to paths of few signs alone: no space, nothing beyond ASCII
+        with tempfile.TemporaryDirectory() as folder:
+            made = Path(folder) / f"model{path.suffix}"
+            # compiles when it is first called
+            reference = build_model(source, weights, config.ckpt_path)
+            found = make(made, weights, reference, meta, config)
+            raise_swallowed()
+            names = {made: path}
+            if config.file_format != "ONNX":  # which carries its facts inside
+                names = {meta_path(made): meta_path(path), made: path}
+            _put(names)
     except OSError as error:
         raise UserError(f"{path}: cannot write: {error.strerror or error}") from None
-    finally:
-        for leftover in (temporary, meta_path(temporary)):
-            with contextlib.suppress(OSError):  # renamed, or its folder is a file
-                leftover.unlink()
     return path, found
+
+
+def _put(files):
+    """Copy finished files ({source: path}) to where they belong, all or none of them."""
+    temporary = {temporary_name(path): path for path in files.values()}
+    try:
+        for source, name in zip(files, temporary):
+            shutil.copyfile(source, name)
+        rename(temporary)
+    finally:
+        for name in temporary:
+            with contextlib.suppress(OSError):
+                name.unlink()
 
 
 def refuse(config):
@@ -103,8 +121,7 @@ def choose_kernel(config, rnn_type):
 
 def write_meta(model_path, meta):
     """The sidecar of a finished model file."""
-    text = json.dumps({**meta, "sha256": file_hash(model_path)}, indent=1)
-    meta_path(model_path).write_text(text, encoding="utf-8")
+    write(meta_path(model_path), json_text({**meta, "sha256": sha256(model_path)}, indent=1))
 
 
 def mindir(path, weights, reference, meta, config):
@@ -119,7 +136,13 @@ def mindir(path, weights, reference, meta, config):
     if batch and length:
         example = Tensor(np.zeros((batch, length), np.float32))
     network.set_inputs(example)
-    ms.export(network, example, file_name=str(path), file_format="MINDIR")
+    try:
+        ms.export(network, example, file_name=str(path), file_format="MINDIR")
+    except ValueError as error:
+        if "illegal" not in str(error):
+            raise
+        raise UserError(f"{path.parent}: MindSpore exports to a path of ASCII letters, digits and @_-. alone; set "
+                        "TMPDIR to another folder") from None
     os.chmod(path, 0o644)  # MindSpore leaves it read-only
     write_meta(path, meta)
     if meta["rnn_kernel"] == "dynamic" and ms.get_context("device_target") != "Ascend":

@@ -1,8 +1,9 @@
 """Any trained model as one callable: a checkpoint, an exported MINDIR or ONNX."""
 
-import hashlib
 import json
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import mindspore as ms
@@ -12,6 +13,8 @@ from mindspore import Tensor, nn
 from src.checkpoint import AVERAGE_PREFIX, OPTIMIZER_PREFIX, load_model, read
 from src.config import ModelConfig
 from src.errors import UserError
+from src.files import sha256
+from src.names import is_text
 from src.options import from_dict
 
 EXPORTS = (".mindir", ".onnx")  # what export.py writes
@@ -54,15 +57,6 @@ def meta_path(model_path):
     return Path(model_path).with_suffix(".meta.json")
 
 
-def file_hash(path):
-    """sha256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def read_meta(model_path):
     """What an export says of itself: in its sidecar, which is checked against the model file, or inside an ONNX file.
 
@@ -84,7 +78,7 @@ def read_meta(model_path):
         raise UserError(f"{path}: not a meta.json of export.py") from None
     if not Path(model_path).is_file():
         raise UserError(f"{model_path}: no such model")
-    if file_hash(model_path) != digest:
+    if sha256(model_path) != digest:
         raise UserError(f"{model_path}: truncated, corrupt or replaced: its checksum is not the one in {path.name}")
     return config, meta
 
@@ -147,7 +141,10 @@ def read_weights(path):
 def load_mindir(path, batch=None, length=None):
     """The graph of a MINDIR file as a cell, compiled once for all its input shapes (None: any)."""
     try:
-        cell = nn.GraphCell(ms.load(str(path)))
+        with tempfile.TemporaryDirectory() as folder:
+            if not is_text(os.path.realpath(path)):  # MindSpore takes no other
+                path = shutil.copy(path, os.path.join(folder, "model.mindir"))
+            cell = nn.GraphCell(ms.load(str(path)))
     except (RuntimeError, ValueError, TypeError) as error:
         raise UserError(f"{path}: not readable as MINDIR ({' '.join(str(error).split())[:120]})") from None
     if batch is None or length is None:
@@ -171,7 +168,8 @@ def load_onnx(path):
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        # its contents: as a path it takes UTF-8 only
+        session = onnxruntime.InferenceSession(Path(path).read_bytes(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common class of their own
         raise UserError(f"{path}: not readable as ONNX, truncated or corrupt "
                         f"({' '.join(str(error).split())[:120]})") from None

@@ -15,15 +15,17 @@ from pathlib import Path
 
 import psutil
 
+from src import output
 from src.errors import UserError
+from src.files import ROOT
 from src.interrupt import end_with_parent
 from src.rank_table import read_rank_table
 
-ROOT = Path(__file__).resolve().parents[1]
 NO_TABLE = ("", "none", "-")
 ENDED = re.compile(r"Worker process (\d+) exit with exception. Error code: (-?\d+)")
 GO_ON = "--resume goes on from last.ckpt"
 LOOK_SECONDS = 0.3
+STOPPED = (143, -signal.SIGTERM)  # while libraries were loaded: nothing to save
 PATIENCE_SECONDS = 120  # after Ctrl-C, for the step and its checkpoint
 
 
@@ -49,9 +51,10 @@ def main(argv):
                f"--cluster_time_out={environment.get('CLUSTER_TIME_OUT', 600)}"]
     if table not in NO_TABLE and environment.get("DEVICE_TARGET", "Ascend") == "Ascend":
         command.append(f"--rank_table_file={table}")
-    print(f"{count} processes here, {total} in all; their logs: {log_dir}", flush=True)
     command += ["python", "-u", str(ROOT / "train.py"), "--distribute", "1", *flags]
-    return Job(command, environment, log_dir, first).wait()
+    job = Job(command, environment, log_dir, first)
+    job.show(f"{count} processes here, {total} in all; their logs: {log_dir}\n".encode())
+    return job.wait()
 
 
 def plan(count, distribute, table, environment):
@@ -123,21 +126,30 @@ class Job:
         self.single = first is None
         self.log_dir, self.first = log_dir, first
         self.asked = 0.0
-        self.tee = open("train.log", "wb")
+        self.tee = None
+        self.lenient = output.Lenient("the training")
+        self.lenient("train.log", self._open_log)
         self.output = subprocess.PIPE if self.single else open(log_dir / "msrun.log", "wb")
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._ask_to_stop)
         self.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=self.output,
                                         stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=end_with_parent)
 
+    def _open_log(self):
+        self.tee = open("train.log", "wb", buffering=0)
+
     def wait(self):
         """Show the output until the job has ended; returns its exit status."""
-        return self._wait_single() if self.single else self._wait_all()
+        try:
+            return self._wait_single() if self.single else self._wait_all()
+        finally:
+            output.flush()  # what could not be written has been told of, and is no reason to fail
 
     def _wait_single(self):
         for line in self.process.stdout:
-            self._show(line)
-        return self.process.wait()
+            self.show(line)
+        status = self.process.wait()
+        return 130 if self.asked and status in STOPPED else status
 
     def _wait_all(self):
         shown = 0
@@ -151,7 +163,7 @@ class Job:
                 if status is None:  # whole lines
                     new = new[: new.rfind(b"\n") + 1]
                 shown += len(new)
-                self._show(new)
+                self.show(new)
             ended = ENDED.search((self.log_dir / "msrun.log").read_text(errors="replace"))
             if status == 0 and not ended:
                 return 0
@@ -167,7 +179,7 @@ class Job:
         time.sleep(2 * LOOK_SECONDS)  # msrun stops the others
         self._end_all()
         code = int(ended[2]) if ended else None
-        if code == 130 or (self.asked and not code):
+        if code == 130 or (self.asked and code in (None, 0, *STOPPED)):
             return 130
         causes = []
         for path in sorted(self.log_dir.glob("worker_*.log")):
@@ -209,15 +221,18 @@ class Job:
                 continue
         self.process.wait()
 
-    def _show(self, data):
+    def show(self, data):
+        """Bytes to stdout and train.log."""
         if not self.single:  # errors come at the end
             data = b"".join(line for line in data.splitlines(True) if not line.startswith((b"error: ", b"[INFO] DIST")))
-        for stream in (sys.stdout.buffer, self.tee):
-            try:
-                stream.write(data)
-                stream.flush()
-            except BrokenPipeError:  # nobody looks any more; the job goes on
-                continue
+        self.lenient("stdout", _write, sys.stdout.buffer, data)
+        if self.tee:
+            self.lenient("train.log", self.tee.write, data)
+
+
+def _write(stream, data):
+    stream.write(data)
+    stream.flush()
 
 
 def _children(pid):

@@ -16,6 +16,7 @@ from scipy.signal import resample_poly
 from src.audio import AudioError, probe, read_first_channel, read_mono
 from src.errors import UserError
 from src.mix_columns import parse_extra, read_extra_noise, read_sources
+from src.names import on_disk
 
 RATE = 16000  # Hz, of the sources and noises
 FADE = RATE // 2 + 1  # samples over which one repetition of a noise passes into the next
@@ -104,8 +105,8 @@ def _row(path, line, cells, whole, speakers, noise):
     if "/" in text("mixture_ID") or len(cells["mixture_ID"].encode()) > 240:
         raise UserError(f"{path}, line {line}: mixture_ID {cells['mixture_ID'][:80]} is no file name")
     names = [f"source_{n + 1}" for n in range(speakers)]
-    return Row(cells["mixture_ID"], tuple(text(f"{name}_path") for name in names),
-               tuple(gain(f"{name}_gain") for name in names), text("noise_path") if noise else None,
+    return Row(cells["mixture_ID"], tuple(on_disk(text(f"{name}_path")) for name in names),
+               tuple(gain(f"{name}_gain") for name in names), on_disk(text("noise_path")) if noise else None,
                gain("noise_gain") if noise else None,
                parse_extra(cells, speakers, RATE, f"{path}, line {line}"))
 

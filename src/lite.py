@@ -10,11 +10,12 @@ import soundfile
 
 from src.audio import read_pcm16, to_pcm16
 from src.errors import UserError
+from src.files import ROOT
 from src.mixture_fit import scale_to_mixture
 from src.separate import output_paths
 from src.separator import run_whole
 
-PROGRAMS = Path(__file__).resolve().parents[1] / "ascend310_infer"
+PROGRAMS = ROOT / "ascend310_infer"
 CHECK_SECONDS = (0.02, 2.1)  # inputs of the comparison; the first is shorter than a chunk
 TOLERANCE = 2  # steps of 16 bits
 

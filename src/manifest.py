@@ -1,12 +1,14 @@
 """manifest.json: what a record folder holds. Written last, it is what makes the folder valid."""
 
 import json
-import os
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 
 from src import __version__
 from src.errors import UserError
+from src.files import write
+from src.mindrecord import check_place
+from src.names import json_text
 
 NAME = "manifest.json"
 VERSION = 1
@@ -38,13 +40,7 @@ class Manifest:
 
 def write_manifest(folder, manifest):
     """Write it under a temporary name, then rename."""
-    path = Path(folder) / NAME
-    temporary = path.with_name(f".{NAME}.tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(asdict(manifest), file, indent=1, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write(Path(folder) / NAME, json_text(asdict(manifest), indent=1))
 
 
 def load_manifest(folder):
@@ -57,6 +53,7 @@ def load_manifest(folder):
     if not folder.is_dir():
         raise UserError(f"{folder}: {'not a' if folder.exists() else 'no such'} folder; preprocess.py makes record "
                         "folders")
+    check_place(folder)
     manifest = read_manifest(folder)
     for shard in manifest.shards:
         for name, size in ((shard["file"], shard["bytes"]), (f"{shard['file']}.db", shard["db_bytes"])):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from src.errors import UserError
+from src.names import is_text
 
 # PCM travels as bytes: MindRecord has no int16.
 SCHEMA = {
@@ -59,6 +60,13 @@ def page_bytes(sizes):
     sizes = [size for size in sizes if size <= MAX_PAGE_BYTES] or [0]
     wanted = max(max(sizes), min(sum(sizes), PAGE_BYTES), MIN_PAGE_BYTES)
     return 1 << (wanted - 1).bit_length()
+
+
+def check_place(folder):
+    """Raise :class:`UserError` for a folder that MindSpore cannot have records in."""
+    if not is_text(os.path.realpath(folder)):
+        raise UserError(f"{folder}: MindSpore reads and writes records only where the whole path is UTF-8; rename the "
+                        "folder, or choose another")
 
 
 def write_shard(path, rows, page=PAGE_BYTES, schema=SCHEMA):

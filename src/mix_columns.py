@@ -15,6 +15,7 @@ from pathlib import Path
 
 from src.audio import read_span, resample
 from src.errors import UserError
+from src.names import on_disk
 from src.reverberation import read_response, reverberate
 
 # rate in Hz; starts, frames, rirs: one for each source
@@ -50,7 +51,7 @@ def parse_extra(cells, speakers, rate, where):
     sources = [f"source_{n + 1}" for n in range(speakers)]
     extra = Extra(number("sample_rate", rate), tuple(number(f"{name}_start") for name in sources),
                   tuple(number(f"{name}_frames") for name in sources),
-                  tuple(cells.get(f"{name}_rir", "") for name in sources), number("noise_start"))
+                  tuple(on_disk(cells.get(f"{name}_rir", "")) for name in sources), number("noise_start"))
     if not extra.rate:
         raise UserError(f"{where}: sample_rate is 0")
     return extra

@@ -1,7 +1,6 @@
 """The gains that give every mixture of mix.py its levels."""
 
 import json
-import os
 import shutil
 from collections import defaultdict, namedtuple
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from src.audio import AudioError
 from src.errors import UserError
+from src.files import write
 from src.levels import PEAK, active_level, gain_of, level, loudness
 from src.librimix import mix, rate_of, read_row, render
 from src.preprocess import left_out
@@ -71,9 +71,7 @@ def measure_rows(job, tick):
             continue
         gains[row.id] = found.source_gains, found.noise_gain
         quietened += quieter
-    temporary = job.note.with_name(f".{job.note.name}.tmp")
-    temporary.write_text(json.dumps([job.request, gains, skipped, quietened]), encoding="utf-8")
-    os.replace(temporary, job.note)
+    write(job.note, json.dumps([job.request, gains, skipped, quietened]))
     return _read_note(job)
 
 

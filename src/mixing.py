@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import numpy as np
 from src import __version__
 from src.config import PreprocessConfig
 from src.errors import UserError, disk_errors
+from src.files import make_folder, write
 from src.librimix import MIXTURES
 from src.mix_columns import extra_cells
 from src.mix_levels import measure
@@ -48,9 +50,9 @@ def _make_mixtures(config):
             print(f"{path}: already there, made of these files with these options", flush=True)
             continue
         notes = folder / f".{path.stem}.levels"
-        notes.mkdir(parents=True, exist_ok=True)
+        make_folder(notes)
         measured = measure(rows, config, kinds, number, path.stem, notes, requests[path])
-        _receipt_path(path).write_text(json.dumps({"request": requests[path]}), encoding="utf-8")
+        write(_receipt_path(path), json.dumps({"request": requests[path]}))
         write_metadata(path, measured)
         shutil.rmtree(notes)
         print(f"{path}: {len(measured)} mixtures", flush=True)
@@ -157,15 +159,14 @@ def write_metadata(path, rows):
     header = ["mixture_ID"] + [f"source_{n + 1}_{what}" for n in range(speakers) for what in ("path", "gain")]
     header += ["noise_path", "noise_gain"] * noisy
     extra = extra_cells([row.extra for row in rows])
-    temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*header, *extra])
-        for row, *further in zip(rows, *extra.values()):
-            cells = [text for pair in zip(row.source_paths, map(repr, row.source_gains)) for text in pair]
-            cells += [row.noise_path, repr(row.noise_gain)] * noisy
-            writer.writerow([row.id, *cells, *further])
-    os.replace(temporary, path)
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow([*header, *extra])
+    for row, *further in zip(rows, *extra.values()):
+        cells = [text for pair in zip(row.source_paths, map(repr, row.source_gains)) for text in pair]
+        cells += [row.noise_path, repr(row.noise_gain)] * noisy
+        writer.writerow([row.id, *cells, *further])
+    write(path, table.getvalue())
 
 
 def _request(config, kinds, rows):

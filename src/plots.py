@@ -1,11 +1,11 @@
 """Pictures: spectrograms of signals side by side, and the curve of a training run."""
 
 import csv
-import os
-from pathlib import Path
 
 import matplotlib
 import numpy as np
+
+from src.files import replacing
 
 WINDOW_SECONDS = 0.032
 FLOOR_DB = -60  # below the loudest point of the picture
@@ -20,12 +20,11 @@ def _figure(*args, **kwargs):
 
 
 def _save(pyplot, figure, path):
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp.png")
-    figure.savefig(temporary, dpi=110)
-    pyplot.close(figure)
-    os.replace(temporary, path)
+    try:
+        with replacing(path) as temporary:
+            figure.savefig(temporary, dpi=110)
+    finally:
+        pyplot.close(figure)
 
 
 def log_spectrogram(samples, sample_rate):

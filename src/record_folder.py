@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from src.errors import UserError
+from src.files import move_folder, sync_tree
 from src.manifest import NAME, load_manifest, read_manifest
+from src.mindrecord import check_place
 
-OURS = re.compile(rf"{re.escape(NAME)}|\.{re.escape(NAME)}\.tmp|.*\.mindrecord(\.db)?")
+OURS = re.compile(rf"{re.escape(NAME)}|\.manifest\..*tmp.*|.*\.mindrecord(\.db)?")  # a killed run leaves a .tmp
 
 
 def check_target(target, overwrite):
@@ -18,6 +20,7 @@ def check_target(target, overwrite):
 
     Shards without a manifest are an unfinished copy of ours and may be replaced.
     """
+    check_place(target)
     if not os.path.lexists(target):
         return
     if not target.is_dir() or target.is_symlink():
@@ -67,7 +70,7 @@ def clean_up(target):
     """Put an old folder back if a kill between two renames left nothing else of ``target`` (under its lock)."""
     old = _old(target)
     if old.exists() and not target.exists():
-        os.rename(old, target)
+        move_folder(old, target)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -79,13 +82,14 @@ def partial_folder(target):
 def swap_in(partial, target):
     """Give a finished folder its name; the one that had it goes."""
     old = _old(target)
+    sync_tree(partial)
     if target.exists():
-        os.rename(target, old)
+        move_folder(target, old)
     try:
-        os.rename(partial, target)
+        move_folder(partial, target)
     except OSError:
-        if old.exists():
-            os.rename(old, target)
+        if old.exists() and not target.exists():
+            move_folder(old, target)
         raise
     shutil.rmtree(old, ignore_errors=True)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from src.audio import AUDIO_SUFFIXES, AudioError, probe
 from src.corpus import MIXTURE_DIRS, pair
 from src.errors import UserError
+from src.names import shown
 
 Recording = namedtuple("Recording", "path speaker id")
 
@@ -72,11 +73,11 @@ def find_recordings(root, speaker_level=1):
                     skipped["neither wav nor FLAC"].append(str(inner))
             elif len(inner.parts) <= speaker_level:
                 skipped["not in a speaker's folder"].append(str(inner))
-            elif not str(inner).isprintable():
+            elif not shown(str(inner)).isprintable():
                 skipped["name is not printable"].append(ascii(str(inner)))
             else:
                 speaker = inner.parts[speaker_level - 1] if speaker_level else ""
-                found.append(Recording(path, speaker, str(inner.with_suffix(""))))
+                found.append(Recording(path, shown(speaker), shown(str(inner.with_suffix("")))))
     if not found:
         lost = "; ".join(f"{len(names)} {reason}, such as {names[0]}" for reason, names in skipped.items())
         raise UserError(f"{root}: no wav or FLAC " + (f"in folders {speaker_level} deep, one for each speaker"

@@ -1,14 +1,16 @@
 """What an evaluation leaves behind: metrics.json, per_utterance.csv, and lines for the terminal."""
 
 import csv
+import io
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 
 from src import confidence
 from src.errors import UserError, disk_errors
+from src.files import write
+from src.names import json_text
 from src.speech_metrics import METRICS, PESQ_NAMES
 
 CSV_NAME, JSON_NAME = "per_utterance.csv", "metrics.json"
@@ -65,30 +67,24 @@ def from_json(metrics, column):
 
 
 def write_file(path, text):
-    """Write text under a temporary name, then rename; folders are made."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write text; see :func:`src.files.write`.
+
+    Raises:
+        UserError: the disk refuses.
+    """
     with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "w", newline="", encoding="utf-8", errors="replace") as file:
-                file.write(text) if isinstance(text, str) else text(file)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write(path, text)
 
 
 def write_results(out_dir, rows, metrics):
     """metrics.json and per_utterance.csv, each under a temporary name and then renamed."""
-    write_file(Path(out_dir) / CSV_NAME, lambda file: _write_csv(file, rows))
-    write_file(Path(out_dir) / JSON_NAME, json.dumps(metrics, indent=1, allow_nan=False))
-
-
-def _write_csv(file, rows):
-    writer = csv.DictWriter(file, rows[0])
+    table = io.StringIO()
+    writer = csv.DictWriter(table, rows[0])
     writer.writeheader()
     for row in rows:
         writer.writerow({name: _cell(value) for name, value in row.items()})
+    write_file(Path(out_dir) / CSV_NAME, table.getvalue())
+    write_file(Path(out_dir) / JSON_NAME, json_text(metrics, indent=1, allow_nan=False))
 
 
 def _cell(value):

@@ -7,6 +7,7 @@ goes on writes the same files again.
 
 import csv
 import dataclasses
+import io
 import os
 import re
 import shutil
@@ -15,7 +16,9 @@ from pathlib import Path
 import yaml
 
 from src import checkpoint
-from src.errors import UserError
+from src.errors import UserError, disk_errors
+from src.files import link, make_folder, write
+from src.output import Lenient
 
 LOG_FIELDS = ("step", "epoch", "train_loss", "valid_loss", "valid_si_snri", "lr", "grad_norm", "step_seconds",
               "skipped_steps", "minutes", "audio_per_second", "peak_gb")
@@ -23,7 +26,10 @@ OLDER = re.compile(r"(last|best)-(\d+)\.ckpt")
 
 
 class RunFolder:
-    """``config.save_folder``. Only the process that leads writes; for others every method that writes does nothing."""
+    """``config.save_folder``. Only the process that leads writes; for others every method that writes does nothing.
+
+    A training outlives what it tells: a log, a picture or event files that cannot be written are told of once.
+    """
 
     def __init__(self, config, lead=True):
         self.config, self.lead = config, lead
@@ -31,7 +37,8 @@ class RunFolder:
         self.last, self.best = self.path / "last.ckpt", self.path / "best.ckpt"
         self.log, self.curve = self.path / "train_log.csv", self.path / "training_curve.png"
         self.saved_step = None  # of last.ckpt
-        self.rows = 0  # of the log
+        self.rows, self.unwritten = 0, []  # rows in the log, and those that wait for a disk that takes them
+        self.lenient = Lenient("the training")
         self.events = None
         if not (config.resume or config.overwrite):
             for name in (self.last, *self._older("last").values()):
@@ -84,7 +91,7 @@ class RunFolder:
         if not self.lead:
             return
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             for stale in self.path.glob(".*.tmp*"):  # of a killed run
                 stale.unlink()
             if rows is None:
@@ -92,11 +99,11 @@ class RunFolder:
                               *self._older("best").values()):
                     stale.unlink(missing_ok=True)
                 shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
-            _write(self.path / "config.yaml", yaml.safe_dump(dataclasses.asdict(self.config), sort_keys=False))
+            write(self.path / "config.yaml", yaml.safe_dump(dataclasses.asdict(self.config), sort_keys=False))
             kept = [] if rows is None else self._whole_rows()[:rows]
             self.rows = len(kept)
             lines = [LOG_FIELDS] + [[row.get(k) or "" for k in LOG_FIELDS] for row in kept]
-            _write(self.log, "".join(",".join(line) + "\n" for line in lines))
+            write(self.log, "".join(",".join(line) + "\n" for line in lines))
             if self.config.tensorboard:
                 from src.event_files import EventFiles
 
@@ -113,24 +120,37 @@ class RunFolder:
         return list(csv.DictReader(lines, restval="")) if lines else []
 
     def save_last(self, network, info, optimizer, average):
-        """Write last.ckpt; the one before stays as last-<its step>.ckpt."""
+        """Write last.ckpt; the one before stays as last-<its step>.ckpt.
+
+        Raises:
+            UserError: it cannot be written; what was there is there still.
+        """
         if not self.lead:
             return
-        if self.saved_step not in (None, info["step"]) and self.config.keep_last > 1:
-            _link(self.last, self.path / f"last-{self.saved_step}.ckpt")
-        checkpoint.save(self.last, network, info, optimizer, average)
-        self.saved_step = info["step"]
-        older = self._older("last")
-        # above the step of last.ckpt there is only what a run left that has been taken up at an earlier state
-        kept = sorted(step for step in older if step < info["step"])[::-1][: self.config.keep_last - 1]
-        for step in set(older) - set(kept):
-            older[step].unlink(missing_ok=True)
+        with disk_errors(self.last):
+            if self.saved_step not in (None, info["step"]) and self.config.keep_last > 1:
+                link(self.last, self.path / f"last-{self.saved_step}.ckpt")
+            before = _identity(self.last)
+            try:
+                checkpoint.save(self.last, network, info, optimizer, average)
+            except UserError:
+                if _identity(self.last) != before:  # it has its name, but the disk has not confirmed it
+                    self.saved_step = info["step"]
+                raise
+            self.saved_step = info["step"]
+            older = self._older("last")
+            # above the step of last.ckpt there is only what a run left that has been taken up at an earlier state
+            kept = sorted(step for step in older if step < info["step"])[::-1][: self.config.keep_last - 1]
+            for step in set(older) - set(kept):
+                older[step].unlink(missing_ok=True)
 
     def save_best(self, network, info, average, scores):
         """Write the weights as best-<step>.ckpt and the best of all as best.ckpt.
 
         Args:
             scores (dict): {step: validation SI-SNRi} of those to keep, this one among them.
+        Raises:
+            UserError: they cannot be written.
         """
         if not self.lead:
             return
@@ -140,27 +160,32 @@ class RunFolder:
         if self.config.keep_best == 1:
             return
         path = self.path / f"best-{info['step']}.ckpt"
-        if int(top) == info["step"]:
-            _link(self.best, path)
-        else:
-            checkpoint.save(path, network, info, average=average)
-        for step, stale in self._older("best").items():
-            if str(step) not in scores:
-                stale.unlink(missing_ok=True)
+        with disk_errors(path):
+            if int(top) == info["step"]:
+                link(self.best, path)
+            else:
+                checkpoint.save(path, network, info, average=average)
+            for step, stale in self._older("best").items():
+                if str(step) not in scores:
+                    stale.unlink(missing_ok=True)
 
     def log_row(self, row):
-        """Append a row ({field: value or None}) to train_log.csv and to the event files."""
-        self.rows += 1
+        """Append a row ({field: value or None}) to train_log.csv and to the event files. Rows that the disk does not
+        take are written with the next ones."""
         if not self.lead:
             return
         text = {k: "" if v is None else f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
-        try:
-            with open(self.log, "a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, LOG_FIELDS, lineterminator="\n").writerow(text)
-        except OSError as error:
-            raise UserError(f"{self.log}: cannot write: {error.strerror or error}") from None
+        self.unwritten.append(text)
+        self.lenient(self.log, self._write_rows)
         if self.events:
-            self.events.add(row)
+            self.lenient(self.path / "tensorboard", self.events.add, row)
+
+    def _write_rows(self):
+        text = io.StringIO()
+        csv.DictWriter(text, LOG_FIELDS, lineterminator="\n").writerows(self.unwritten)
+        _append(self.log, text.getvalue().encode())
+        self.rows += len(self.unwritten)
+        self.unwritten = []
 
     def draw(self):
         """Draw training_curve.png from the log."""
@@ -168,32 +193,30 @@ class RunFolder:
             return
         from src.plots import training_curve  # matplotlib: only when there is something to draw
 
-        try:
-            training_curve(self.curve, self.log)
-        except OSError as error:
-            raise UserError(f"{self.curve}: cannot write: {error.strerror or error}") from None
+        self.lenient(self.curve, training_curve, self.curve, self.log)
 
     def close(self):
         """Finish the event files."""
         if self.events:
-            self.events.close()
+            self.lenient(self.path / "tensorboard", self.events.close)
 
 
-def _link(path, other):
-    """A second name for a file; a copy where the file system has no links."""
-    temporary = other.with_name(f".{other.stem}.{os.getpid()}.tmp.ckpt")
-    temporary.unlink(missing_ok=True)
+def _append(path, data):
+    """Add bytes to the end of a file, all of them or none."""
+    with open(path, "ab", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        try:
+            while data:  # a disk that fills up takes a part
+                data = data[file.write(data) :]
+        except OSError:
+            file.truncate(size)
+            raise
+
+
+def _identity(path):
+    """What tells a file from another that takes its name; None where there is none."""
     try:
-        os.link(path, temporary)
-    except FileNotFoundError:  # someone has taken it away
-        return
+        found = os.stat(path)
     except OSError:
-        shutil.copyfile(path, temporary)
-    os.replace(temporary, other)
-    temporary.unlink(missing_ok=True)  # left where both were names of the same file already
-
-
-def _write(path, text):
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+        return None
+    return found.st_dev, found.st_ino

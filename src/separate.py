@@ -10,6 +10,7 @@ import numpy as np
 
 from src.audio_stream import FORMATS, Recording, Writer, check_format
 from src.errors import UserError, disk_errors
+from src.files import make_folder
 from src.resampling import StreamResampler
 from src.separator import Run, check_channel
 from src.track_store import TrackStore
@@ -22,7 +23,7 @@ def output_paths(source, out_dir, speakers, suffix=".wav", label=""):
     return [Path(out_dir) / f"{Path(source).stem}{label}_s{c + 1}{suffix}" for c in range(speakers)]
 
 
-def separate_file(separator, source, paths, channel="mean", audio_format="wav", progress=None):
+def separate_file(separator, source, paths, channel="mean", audio_format="wav", progress=None, durable=True):
     """Separate one file of any format, rate, number of channels and length.
 
     The estimates wait on the disk, beside the outputs, for the gain that makes the sum of all of them fit the mixture.
@@ -34,20 +35,22 @@ def separate_file(separator, source, paths, channel="mean", audio_format="wav", 
         channel: ``"mean"`` or the number of one.
         audio_format (str): wav, flac, ogg or mp3.
         progress: called with (seconds done, seconds in all or None) after each window.
+        durable (bool): whether the outputs must survive a power cut; see :mod:`src.files`.
     Returns:
         Separated
     Raises:
         UserError: an input that cannot be used, outputs that cannot be written; nothing is left of them.
     """
     try:
-        return _separate_file(separator, source, [Path(path) for path in paths], channel, audio_format, progress)
+        return _separate_file(separator, source, [Path(path) for path in paths], channel, audio_format, progress,
+                              durable)
     except UserError as error:
         if str(source) in str(error):
             raise
         raise UserError(f"{source}: {error}") from None
 
 
-def _separate_file(separator, source, paths, channel, audio_format, progress):
+def _separate_file(separator, source, paths, channel, audio_format, progress, durable):
     folder = paths[0].parent
     with contextlib.ExitStack() as stack:
         recording = stack.enter_context(Recording(source))
@@ -56,7 +59,7 @@ def _separate_file(separator, source, paths, channel, audio_format, progress):
         check_format(audio_format, rate)  # before the work
         run = Run(separator, recording.blocks(), rate, channel)
         with disk_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         if frames:
             _check_room(folder, frames, rate, separator, audio_format)
         store = stack.enter_context(TrackStore(folder, speakers))
@@ -74,7 +77,7 @@ def _separate_file(separator, source, paths, channel, audio_format, progress):
             for tracks in store.read():
                 writer.write(gain * back.push(tracks))
             writer.write(gain * back.finish(run.frames))
-            writer.commit()
+            writer.commit(durable)
         return Separated(paths, run.frames, rate, recording.channels, _notes(recording))
 
 
@@ -82,7 +85,7 @@ def to_stream(separator, source, stream, channel="mean", progress=None):
     """Separate a file to one wav on a binary stream, a channel for each speaker; see :func:`separate_file`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "voices.wav"
-        done = separate_file(separator, source, [path], channel, "wav", progress)
+        done = separate_file(separator, source, [path], channel, "wav", progress, durable=False)
         with open(path, "rb") as file:
             shutil.copyfileobj(file, stream)
         stream.flush()

@@ -11,6 +11,7 @@ from pathlib import Path
 from src.audio_stream import Recording
 from src.errors import UserError, disk_errors, first_names
 from src.interrupt import raise_swallowed
+from src.output import Binary
 from src.progress import Progress, duration
 from src.separate import output_paths, separate_file, to_stream
 from src.sources import find_sources
@@ -162,9 +163,11 @@ def quiet_stdout():
     own = os.dup(1)
     os.dup2(2, 1)
     try:
-        with open(own, "wb", closefd=False) as stream:
+        with Binary(own) as stream:
             yield stream
     finally:
-        sys.stdout.flush()
-        os.dup2(own, 1)
-        os.close(own)
+        try:
+            sys.stdout.flush()
+        finally:
+            os.dup2(own, 1)
+            os.close(own)

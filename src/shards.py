@@ -11,6 +11,7 @@ from pathlib import Path
 
 from src import __version__
 from src.errors import UserError
+from src.files import sha256, sync_all, write
 from src.mindrecord import MAX_PAGE_BYTES, page_bytes, row, row_bytes, row_checksum, write_shard
 from src.progress import Progress
 from src.subset import Skip
@@ -97,10 +98,16 @@ def write_job(job, tick):
         return kept
     job.note.unlink(missing_ok=True)
     written = _write(job, tick)
-    temporary = job.note.with_name(f".{job.note.name}.tmp")
-    temporary.write_text(json.dumps({"key": job.key, **written._asdict()}), encoding="utf-8")
-    os.replace(temporary, job.note)
+    sync_all(_files(job, written))  # all at a time: thousands of small wavs would wait for the disk one by one
+    write(job.note, json.dumps({"key": job.key, **written._asdict()}))
     return written
+
+
+def _files(job, written):
+    """Paths of the files that a job has written."""
+    shard = [job.path, Path(f"{job.path}.db")] if job.path and written.lengths else []
+    wavs = [job.wav_dir / name for facts in written.wav_facts for name in job.recipe.wav_names(facts[0])]
+    return shard + wavs
 
 
 def _read_note(job):
@@ -166,12 +173,6 @@ def _write(job, tick):
         files = (job.path, f"{job.path}.db")
         sizes, sums = [os.stat(name).st_size for name in files], [sha256(name) for name in files]
     return Written(job.first, lengths, dict(skipped), *sizes, *sums, crc32, wav_facts, digest.hexdigest())
-
-
-def sha256(path):
-    """SHA-256 of a file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def shard_entry(job, written):

@@ -16,6 +16,7 @@ import numpy as np
 from src.audio import AudioError, probe, read_span, resample, to_pcm16
 from src.corpus import PATH_PARTS, find_subsets
 from src.errors import UserError, disk_errors
+from src.files import make_folder, sha256, sync_all
 from src.levels import active_level, protect
 from src.manifest import Manifest, write_manifest
 from src.mindrecord import RECORDING_SCHEMA, page_bytes, recording_row, row_bytes, row_checksum, write_shard
@@ -23,7 +24,6 @@ from src.preprocess import left_out, output_names
 from src.progress import Progress
 from src.record_folder import check_target, clean_up, locked, partial_folder, swap_in
 from src.recordings import find_recordings, holds_mixtures, recordings_of_mixtures, subset_folders
-from src.shards import sha256
 from src.workers import worker_pool
 
 PIECE_SECONDS = 20  # longest row
@@ -57,7 +57,7 @@ def _preprocess(config):
     targets = {name: Path(config.out_dir) / new for name, new in output_names(sources, config).items()}
     for target in targets.values():  # every refusal comes before any work
         check_target(target, config.overwrite)
-    Path(config.out_dir).mkdir(parents=True, exist_ok=True)
+    make_folder(config.out_dir)
     manifests = {}
     with ExitStack() as stack:
         for target in targets.values():
@@ -185,6 +185,7 @@ def write_recordings(job, tick):
     if not write_shard(job.path, rows(), job.page, RECORDING_SCHEMA):
         return Written({}, dict(skipped), None, len(low))
     index = f"{job.path}.db"
+    sync_all([job.path, index])
     return Written(dict(lengths), dict(skipped), {
         "file": job.path.name, "rows": len(crc32), "bytes": os.stat(job.path).st_size,
         "db_bytes": os.stat(index).st_size, "sha256": sha256(job.path), "db_sha256": sha256(index),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from src.errors import UserError
+from src.files import make_folder, move_folder, sync_tree, write
 from src.manifest import load_manifest, write_manifest
 from src.mindrecord import row_bytes
 from src.record_folder import check_target, clean_up, locked, partial_folder, swap_in
@@ -110,7 +111,7 @@ class Target:
     def held(self):
         """Hold the right to write; at the end nothing unfinished is left but what the next run can use."""
         for folder in filter(None, (self.records, self.wavs)):
-            folder.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(folder.parent)
         with locked(self.main):
             if self.wavs and self.records:
                 with locked(self.wavs):
@@ -169,8 +170,9 @@ class Target:
             for folder in self.subset.wav_tree.folders:
                 _keep_only(self.new_wavs / folder, names)
             self.subset.wav_tree.write_lists(facts)
-            self._receipt.write_text(json.dumps({"request": self.request, "rows": len(facts)}))
-            os.rename(self.new_wavs, self.wavs)
+            write(self._receipt, json.dumps({"request": self.request, "rows": len(facts)}))
+            sync_tree(self.new_wavs, contents=False)  # write_job has done that
+            move_folder(self.new_wavs, self.wavs)
         if self.records:
             write_manifest(self.new_records, manifest)
             swap_in(self.new_records, self.records)

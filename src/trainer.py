@@ -21,6 +21,7 @@ from src.finetune import differences, freeze, start_from
 from src.interrupt import Signals
 from src.log_line import log_line, peak_gb
 from src.model import DPRNNTasNet, parameter_count
+from src.output import tell
 from src.parallel import World
 from src.precision import LossScale, set_precision
 from src.run_folder import RunFolder
@@ -59,16 +60,17 @@ class Trainer:
         self.loss_scale = LossScale(config.loss_scale) if config.amp == "fp16" else None
         self.epoch, self.step, self.position = 0, 0, 0  # position: steps done in this epoch
         self.best, self.best_scores = None, {}  # scores: {step: SI-SNRi} of the files kept
+        self.unsaved = {}  # path: why it could not be written the last time
         self.skipped, self.bad_in_a_row, self.minutes = 0, 0, 0.0
         self.validated_at = 0  # step of the last validation
         self.window = []  # (loss, norm, seconds, seconds with loading) since the last log row
         rows = None
-        state = self.files.newest(self._say) if config.resume else None
+        state = self.files.newest(self.say) if config.resume else None
         if state:
             rows = self._restore(*state)
         elif config.init_from:
             for notice in start_from(self.network, config):
-                self._say(notice)
+                self.say(notice)
         if self.average and not state:
             self.average.restart(self.network)
         self._check_alike()
@@ -87,17 +89,17 @@ class Trainer:
 
         Raises:
             Interrupted: asked to stop; last.ckpt holds the state.
-            UserError: the loss stayed non-finite.
+            UserError: the loss stayed non-finite, or at the end the state or the best weights could not be saved.
         """
         config, steps = self.config, len(self.loader)
         together = f" on {self.world.size} devices" if self.world.size > 1 else ""
         frozen = f", {self.frozen:,} of them frozen" if self.frozen else ""
-        self._say(f"{parameter_count(self.network) + self.frozen:,} parameters{frozen}; {self.loader.describe()}, "
+        self.say(f"{parameter_count(self.network) + self.frozen:,} parameters{frozen}; {self.loader.describe()}, "
                   f"{steps} steps per epoch{together}, {config.epochs} epochs; compiling takes a moment")
         self.began, self.saved_at = time.monotonic() - 60 * self.minutes, time.monotonic()
         every = max(1, round(config.valid_every * steps))
         over = self._is_over(*self.world.any(self._is_late()))
-        with Signals(self._say) as signals:
+        with Signals(self.say) as signals:
             while self.epoch < config.epochs and not over:
                 over = self._run_epoch(signals, steps, every)
         if self.step and self.validated_at != self.step:
@@ -105,6 +107,7 @@ class Trainer:
         if self.files.saved_step != self.step:
             self._save_last()
         self.files.close()
+        self._complain()
         return self.best
 
     def _run_epoch(self, signals, steps, every):
@@ -155,7 +158,7 @@ class Trainer:
         self.skipped += 1
         self.bad_in_a_row += 1
         scale = f", loss scale now {self.loss_scale.value:g}" if self.loss_scale else ""
-        self._say(f"step {self.step}: loss {loss}, gradient norm {norm}: not finite, step skipped "
+        self.say(f"step {self.step}: loss {loss}, gradient norm {norm}: not finite, step skipped "
                   f"({self.skipped} so far){scale}")
         if self.bad_in_a_row >= self.config.max_bad_steps:
             raise UserError(f"{self.bad_in_a_row} steps in a row were not finite, at step {self.step}: stopped; "
@@ -173,7 +176,8 @@ class Trainer:
         where = f"epoch {self.epoch + self.position / len(self.loader):.2f}"
         if not self.validator:
             self._log(where)
-            self.files.save_best(self.network, self._info(), self._means(), {str(self.step): 0.0})  # the latest
+            self._save(self.files.best, self.files.save_best, self.network, self._info(), self._means(),
+                       {str(self.step): 0.0})  # the latest
         else:
             weights = self._means() or {p.name: p for p in self.network.get_parameters()}
             loss, improvement = self.validator(weights)
@@ -184,24 +188,27 @@ class Trainer:
             if planned:
                 notice = self.schedule.after_validation(better)
                 if notice:
-                    self._say(notice)
+                    self.say(notice)
                 if self.schedule.stopped:
-                    self._say(f"no better SI-SNRi in {self.config.early_stop} validations: stopping")
+                    self.say(f"no better SI-SNRi in {self.config.early_stop} validations: stopping")
         self._save_last()
         self.files.draw()
 
     def _keep_best(self, loss, improvement):
         scores = self.best_scores | ({str(self.step): improvement} if np.isfinite(improvement) else {})
         ranked = sorted(scores, key=lambda step: (-scores[step], int(step)))
-        self.best_scores = {step: scores[step] for step in ranked[: self.config.keep_best]}
+        before, self.best_scores = self.best_scores, {step: scores[step] for step in ranked[: self.config.keep_best]}
         if str(self.step) in self.best_scores:
             info = self._info() | {"valid_loss": loss, "valid_si_snri": improvement}
-            self.files.save_best(self.network, info, self._means(), self.best_scores)
+            if not self._save(self.files.best, self.files.save_best, self.network, info, self._means(),
+                              self.best_scores):
+                self.best_scores = before  # those of the files
 
     def _interrupt(self):
         self._save_last()
-        self._say(f"interrupted at step {self.step}; continue with --resume")
+        self.say(f"interrupted at step {self.step}; continue with --resume")
         self.world.sum([0])  # nobody leaves before the state is written
+        self._complain()
         raise Interrupted
 
     def _is_over(self, late):
@@ -216,10 +223,10 @@ class Trainer:
 
     # ---- what is told
 
-    def _say(self, text):
+    def say(self, text):
+        """Print a line; a training goes on where that cannot be."""
         if self.world.lead:
-            tqdm.write(text, file=sys.stdout)
-            sys.stdout.flush()
+            self.files.lenient("stdout", _print, text)
 
     def _log(self, label, valid_loss=None, valid_si_snri=None, quiet=False):
         """One row of train_log.csv with means since the last row, and one line of text."""
@@ -236,7 +243,7 @@ class Trainer:
             "audio_per_second": whole and self._step_rows() * self.config.segment / whole, "peak_gb": peak_gb()}
         self.files.log_row(row)
         if not quiet or valid_loss is not None:
-            self._say(log_line(label, row, self._seconds_left(whole) if foreseen else None))
+            self.say(log_line(label, row, self._seconds_left(whole) if foreseen else None))
 
     def _seconds_left(self, step_seconds):
         """Foreseen from the time of a step; validation not counted."""
@@ -265,8 +272,29 @@ class Trainer:
 
     def _save_last(self):
         self.minutes = (time.monotonic() - self.began) / 60
-        self.files.save_last(self.network, self._info(), self.optimizer, self._means())
+        self._save(self.files.last, self.files.save_last, self.network, self._info(), self.optimizer, self._means())
         self.saved_at = time.monotonic()
+
+    def _save(self, path, save, *args):
+        """``save(*args)``. A file that cannot be written is told of, and tried again when it is saved the next time.
+
+        Returns:
+            bool: whether it was saved.
+        """
+        try:
+            save(*args)
+        except UserError as error:
+            self.unsaved[path] = error
+            tell(f"warning: step {self.step}: {error}; {path.name} stays as it was, the training goes on and the next "
+                 "save tries again")
+            return False
+        self.unsaved.pop(path, None)
+        return True
+
+    def _complain(self):
+        """Raise :class:`UserError` if the newest state, or the best weights, could not be saved."""
+        for path, error in self.unsaved.items():
+            raise UserError(f"the newest {path.name} could not be saved: {error}")
 
     def _restore(self, path, found, info, values):
         """A state of this run into this trainer; returns the number of log rows it knows of."""
@@ -282,7 +310,7 @@ class Trainer:
         self.epoch, self.step = info["epoch"], info["step"]
         self.position = info["rows"] // self._step_rows()
         if info["rows"] % self._step_rows():
-            self._say(f"{info['rows']} mixtures of this epoch are done, no whole number of steps of "
+            self.say(f"{info['rows']} mixtures of this epoch are done, no whole number of steps of "
                       f"{self._step_rows()}: going on from {self.position * self._step_rows()}")
         if self.position >= len(self.loader):
             raise UserError(f"--resume: {path} is at step {self.position} of an epoch, which has {len(self.loader)} "
@@ -303,6 +331,11 @@ class Trainer:
         for parameter in self.network.get_parameters():
             total = zlib.crc32(parameter.asnumpy().tobytes(), total)
         self.world.check_same(total, "weights or data")
+
+
+def _print(text):
+    tqdm.write(text, file=sys.stdout)
+    sys.stdout.flush()
 
 
 def make_loader(config, world=None):

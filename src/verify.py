@@ -6,10 +6,10 @@ from itertools import groupby
 from pathlib import Path
 
 from src.errors import UserError
+from src.files import sha256
 from src.manifest import NAME, read_manifest
 from src.mindrecord import row_checksum, stored_rows
 from src.progress import Progress
-from src.shards import sha256
 from src.workers import worker_pool
 
 SHOWN = 20  # damaged rows named for a shard

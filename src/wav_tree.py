@@ -5,12 +5,13 @@
 """
 
 import csv
-import os
+import io
 from pathlib import Path
 
 import numpy as np
 
 from src.audio import to_pcm16_as_written, wav_bytes
+from src.files import write
 from src.librimix import mix
 
 EPS = 1e-10  # LibriMix's, in the signal-to-noise ratios of its metrics
@@ -53,7 +54,6 @@ class WavTree:
     def write_lists(self, facts):
         """Write the metadata CSVs of the subset from its :meth:`facts`, in their order, each by rename."""
         folder = self.branch / "metadata"
-        folder.mkdir(parents=True, exist_ok=True)
         target = self.target.resolve()
         for kind in self.kinds:
             parts = [f"source_{n + 1}" for n in range(1 if kind == "mix_single" else self.speakers)]
@@ -77,9 +77,8 @@ def _snrs(rendered, kind):
 
 
 def _write_csv(path, header, rows):
-    temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-    os.replace(temporary, path)
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write(path, table.getvalue())

@@ -1,11 +1,9 @@
 """Runs jobs in worker processes that end with their parent, however that ends."""
 
 import contextlib
-import ctypes
 import multiprocessing
 import multiprocessing.connection
 import os
-import signal
 import threading
 import traceback
 from collections import namedtuple
@@ -13,8 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from src.errors import UserError
-
-PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+from src.interrupt import ctrl_c_left_to_parent, end_with_parent
 
 # one process for each core leaves no core for threads inside of them
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -155,19 +152,17 @@ def _processes(function, count, environment=None):
 def _start(processes, function, environment):
     """One more idle worker; returns its connection."""
     context = multiprocessing.get_context("spawn")  # a fork would copy MindSpore's threads half
-    # Ctrl-C reaches the whole group; workers inherit that they are to leave it to the parent
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     ours_before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     try:
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, function), daemon=True)
-        process.start()
+        with ctrl_c_left_to_parent():
+            process.start()
         theirs.close()
     finally:
         for name, value in ours_before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
-        signal.signal(signal.SIGINT, handler)
     processes[ours] = process
     return ours
 
@@ -175,7 +170,7 @@ def _start(processes, function, environment):
 def _work(connection, function):
     # A killed parent leaves no writers behind: Linux kills them with it, wherever they are, elsewhere a thread waits.
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        end_with_parent()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def tick(count=1):

@@ -14,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 
 from src import __version__
+from src.files import ROOT
 from src.separate import output_paths
 from src.service import answers, bodies, errors
 from src.service.engine import Cancelled, Engine, Work
@@ -26,7 +27,7 @@ from src.service.telemetry import Telemetry
 from src.service.workspace import workspace
 
 WEB = Path(__file__).with_name("web")
-DEMO = Path(__file__).resolve().parents[2] / "samples" / "test" / "mix_clean" / "carlo-1549_ivrvoice-2193.flac"
+DEMO = ROOT / "samples" / "test" / "mix_clean" / "carlo-1549_ivrvoice-2193.flac"
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
           "media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 AUDIO_BODY = {"requestBody": {"required": True, "content": {

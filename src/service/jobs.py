@@ -14,6 +14,7 @@ import threading
 import time
 from pathlib import Path
 
+from src.files import rename
 from src.service.engine import Cancelled
 from src.service.errors import ServiceError, refusal
 
@@ -71,7 +72,7 @@ class Job:
             with self._lock:
                 fresh = self.folder / f"{NOTE}.new"
                 fresh.write_text(json.dumps(self.facts()), encoding="utf-8")
-                os.replace(fresh, self.folder / NOTE)
+                rename({fresh: self.folder / NOTE}, durable=False)  # jobs end with their service
         except FileNotFoundError:
             self.work.cancel()
 

@@ -27,7 +27,7 @@ def recording_work(separator, source, paths, channel, seconds, most_seconds):
         work.watch()
         work.check()
         try:
-            done = separate_file(separator, source, paths, channel, progress=progress)
+            done = separate_file(separator, source, paths, channel, progress=progress, durable=False)
         except UserError as error:
             raise ServiceError(422, clean(error, source), HINT) from None
         work.progress, work.seconds = 1.0, done.frames / done.sample_rate

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
 from src.errors import UserError
-from src.interrupt import end_with_parent
+from src.interrupt import ctrl_c_left_to_parent, end_with_parent, work_begins
 from src.service import logs
 from src.service.engine import THREADS
 from src.service.workspace import shared_workspace
@@ -87,15 +87,15 @@ def serve(config):
     options = dict(http=Protocol, ws="none", loop="asyncio", lifespan="on", log_config=None, access_log=False,
                    server_header=False, h11_max_incomplete_event_size=1 << 16, timeout_keep_alive=15,
                    timeout_graceful_shutdown=max(1, round(config.grace)))
-    # uvicorn raises the signal that ended it once more when it is done: then there is nothing left to end
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
     if config.workers > 1:
         _serve_with_workers(config, options)
         return
     app = build(config)
     listener = _listen(config.host, config.port)
     server = uvicorn.Server(_settings(app, config, **options))
+    # uvicorn raises the signal that ended it once more when it is done: then there is nothing left to end
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     server.run(sockets=[listener])
     if not server.started:
         raise UserError("the service could not start; its log above says why")
@@ -139,6 +139,7 @@ def build_worker(config, root):
 
 
 def _serve_with_workers(config, options):
+    work_begins()
     with shared_workspace(config.workers) as root:
         listener = _listen(config.host, config.port)
         settings = _settings(functools.partial(build_worker, config, root), config, factory=True,
@@ -158,11 +159,13 @@ class Workers(Multiprocess):
         self._seen = set()
 
     def init_processes(self):
-        super().init_processes()
+        with ctrl_c_left_to_parent():
+            super().init_processes()
         self._let_go()
 
     def keep_subprocess_alive(self):
-        super().keep_subprocess_alive()
+        with ctrl_c_left_to_parent():
+            super().keep_subprocess_alive()
         self._let_go()
         alive = {worker.pid for worker in self.processes}
         for gone in self._seen - alive:

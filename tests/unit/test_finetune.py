@@ -9,9 +9,10 @@ import pytest
 from src import checkpoint
 from src.config import TrainConfig, model_part
 from src.errors import UserError
+from src.files import link
 from src.finetune import part_names, start_from
 from src.model import DPRNNTasNet
-from src.run_folder import RunFolder, _link
+from src.run_folder import RunFolder
 from src.train_step import build_optimizer
 from tests.unit.test_train_step import BASE, values
 
@@ -73,8 +74,8 @@ def test_states_and_best_files(tmp_path):
     folder.start()
     for step in (5, 10, 10, 15, 20):
         folder.save_last(network, {"step": step}, optimizer, None)
-    _link(folder.last, folder.path / "last-20.ckpt")  # killed after this: the resumed run does it again
-    _link(folder.last, folder.path / "last-20.ckpt")
+    link(folder.last, folder.path / "last-20.ckpt")  # killed after this: the resumed run does it again
+    link(folder.last, folder.path / "last-20.ckpt")
     assert not list(folder.path.glob(".*"))
     folder.save_last(network, {"step": 20}, optimizer, None)
     assert sorted(p.name for p in folder.path.glob("*.ckpt")) == ["last-10.ckpt", "last-15.ckpt", "last.ckpt"]
