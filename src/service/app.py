@@ -15,7 +15,7 @@ from fastapi_offline import FastAPIOffline
 
 from src import __version__
 from src.separate import output_paths
-from src.service import answers, bodies, errors
+from src.service import answers, bodies, errors, forms
 from src.service.engine import Cancelled, Engine, Work
 from src.service.errors import ServiceError
 from src.service.gate import Gate
@@ -37,7 +37,8 @@ AUDIO_BODY = {"requestBody": {"required": True, "content": {
        for kind in ("audio/wav", "audio/flac", "audio/mpeg")}}}}
 UPLOAD_BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
     "type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"},
-                                                           "channel": {"type": "string", "default": "mean"}}}}}}}
+                                                           "channel": {"type": "string", "default": "mean"},
+                                                           "sample_rate": {"type": "integer"}}}}}}}
 
 
 def create_app(separator, config, root=None):
@@ -125,37 +126,23 @@ class Service:
             everything.cancel()
 
     async def receive_recording(self, request, folder, channel, rate):
-        """The body, or the file in a multipart body, as a file in ``folder``.
+        """The body, or the recording in a form, as a file in ``folder``.
 
         Returns:
             tuple: (path, channel, seconds or None).
         """
         self.engine.admit()
         source = folder / "recording.wav"  # whatever it is: the name says nothing
-        if kind_of(request) == "multipart/form-data":
-            channel, rate = await self._from_form(request, source, channel, rate)
+        if kind_of(request).startswith("multipart/"):
+            words = await forms.receive(request.headers["content-type"], request.stream(), source)
+            channel = words.get("channel") or channel
+            rate = bodies.sample_rate(words.get("sample_rate"), None) or rate
         else:
             await bodies.to_disk(request.stream(), source)
         if channel != "mean" and not (channel.isdecimal() and channel.isascii() and len(channel) < 5):
             raise ServiceError(400, "channel is neither mean nor a number", "channels are counted from 0")
         seconds, _ = await asyncio.to_thread(bodies.inspect, source, channel, rate, self.config.max_seconds)
         return source, channel, seconds
-
-    async def _from_form(self, request, source, channel, rate):
-        async with request.form(max_files=1, max_fields=4, max_part_size=1024) as form:
-            upload = form.get("file")
-            if upload is None or isinstance(upload, str):
-                raise ServiceError(422, "no file in the form", "send the recording as the field file")
-            await asyncio.to_thread(_copy, upload.file, source)
-            words = [value for value in (form.get("channel"), form.get("sample_rate")) if not isinstance(value, str)]
-            if any(word is not None for word in words):
-                raise ServiceError(422, "channel and sample_rate are text", "send one file, as the field file")
-            return form.get("channel") or channel, bodies.sample_rate(form.get("sample_rate"), None) or rate
-
-
-def _copy(file, path):
-    with open(path, "wb") as target:
-        shutil.copyfileobj(file, target, 1 << 20)
 
 
 def kind_of(request):
@@ -179,7 +166,7 @@ def _contract(app, service):
         for each voice. JSON is taken at `sample_rate` (or the header X-Sample-Rate; Hz), else at the model's."""
         begun, kind = time.monotonic(), kind_of(request)
         rate = bodies.sample_rate(sample_rate, request.headers.get("x-sample-rate"))
-        if kind.startswith(bodies.NOT_AUDIO) or kind == "multipart/form-data":
+        if kind.startswith((*bodies.NOT_AUDIO, "multipart/")):
             raise ServiceError(415, "this content type is not taken", "send application/json or audio/wav, audio/flac, "
                                "audio/mpeg ...; forms go to /v1/separate")
         if kind == "application/json":
