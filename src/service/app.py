@@ -9,19 +9,21 @@ import time
 from pathlib import Path
 
 from fastapi import Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 
 from src import __version__
 from src.separate import output_paths
-from src.service import answers, bodies, errors, forms
+from src.service import answers, bodies, errors, forms, stored
 from src.service.engine import Cancelled, Engine, Work
 from src.service.errors import ServiceError
 from src.service.gate import Gate
 from src.service.jobs import JobStore
 from src.service.performance import model_view, performance_view
 from src.service.recording_work import recording_work
+from src.service.stored import StoredFile
 from src.service.telemetry import Telemetry
 from src.service.workspace import workspace
 
@@ -68,9 +70,16 @@ def create_app(separator, config, root=None):
     _contract(app, service)
     _jobs(app, service)
     _facts(app, service)
+    _answer_head(app)
     app.mount("/web", StaticFiles(directory=WEB), name="web")
     app.state.service = service
     return app, Gate(app, config, service.telemetry, _route)
+
+
+def _answer_head(app):
+    """HEAD wherever there is GET; the server leaves the body out."""
+    for route in [route for route in app.routes if isinstance(route, APIRoute) and "GET" in route.methods]:
+        app.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
 
 
 def _route(scope):
@@ -239,6 +248,8 @@ def _jobs(app, service):
     async def results(request: Request, number: str):
         kinds = ("application/zip", "multipart/mixed", "application/json")
         wanted, (paths, rate) = answers.negotiate(request.headers.get("accept"), kinds), service.jobs.done(number)
+        if wanted == "application/zip":
+            return await asyncio.to_thread(stored.archive, paths, rate)
         return await asyncio.to_thread(answers.respond, wanted, paths, rate)
 
     @app.get("/v1/jobs/{number}/voices/{voice}", tags=["jobs"], summary="One voice, from 1, as wav")
@@ -246,7 +257,7 @@ def _jobs(app, service):
         paths, rate = service.jobs.done(number)
         if not 1 <= voice <= len(paths):
             raise ServiceError(404, "no such voice", f"there are voices 1 to {len(paths)}")
-        return await asyncio.to_thread(answers.respond, "audio/wav", [paths[voice - 1]], rate)
+        return stored.voice(paths[voice - 1], rate)
 
     @app.delete("/v1/jobs/{number}", tags=["jobs"], status_code=204, summary="End a job and remove its files")
     async def delete(number: str):
@@ -286,7 +297,7 @@ def _facts(app, service):
     async def demo():
         if not DEMO.is_file():
             raise ServiceError(404, "no demo recording here", "samples/ comes with the source")
-        return FileResponse(DEMO, media_type="audio/flac")
+        return StoredFile(DEMO, media_type="audio/flac")
 
     @app.get("/metrics", tags=["facts"], summary="For Prometheus")
     async def metrics():
@@ -294,8 +305,8 @@ def _facts(app, service):
 
     @app.get("/", include_in_schema=False)
     async def page():
-        return FileResponse(WEB / "index.html", headers={"Content-Security-Policy": POLICY})
+        return StoredFile(WEB / "index.html", headers={"Content-Security-Policy": POLICY})
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def icon():
-        return FileResponse(WEB / "icon.svg", media_type="image/svg+xml")
+        return StoredFile(WEB / "icon.svg", media_type="image/svg+xml")

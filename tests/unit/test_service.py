@@ -179,6 +179,73 @@ def test_a_job_from_a_plain_body_and_one_that_fails(client):
     assert client.get(f"/v1/jobs/{view['id']}/results").status_code == 422
 
 
+@pytest.fixture(scope="module")
+def done(client):
+    """A finished job."""
+    return finished(client, client.post("/v1/separate", content=audio(1.0), headers=WAV).json()["id"])
+
+
+@pytest.mark.parametrize("which", ["voice", "results"])
+def test_results_in_parts_as_players_ask_for_them(client, done, which):
+    address = done["voices"][1] if which == "voice" else done["results"]
+    whole = client.get(address)
+    size, data = len(whole.content), whole.content
+    assert whole.headers["accept-ranges"] == "bytes" and whole.headers["content-length"] == str(size) and size > 16000
+
+    def ask(wanted, **headers):
+        return client.get(address, headers={"range": wanted, **headers})
+
+    for wanted, start, end in (("bytes=0-", 0, size), ("bytes=0-1", 0, 2), ("bytes=100-8099", 100, 8100),
+                               ("bytes=-44", size - 44, size), (f"bytes={size - 1}-{size + 9}", size - 1, size)):
+        reply = ask(wanted)
+        assert reply.status_code == 206 and reply.content == data[start:end]
+        assert reply.headers["content-range"] == f"bytes {start}-{end - 1}/{size}"
+        assert all(reply.headers[name] == whole.headers[name] for name in ("content-type", "x-sample-rate", "etag"))
+    several = ask("bytes=0-9,100-109")
+    assert several.status_code == 206 and several.headers["content-type"].startswith("multipart/byteranges")
+    assert data[:10] in several.content and data[100:110] in several.content
+    for mark in ("etag", "last-modified"):
+        assert ask("bytes=5-9", **{"if-range": whole.headers[mark]}).status_code == 206
+    for changed in ('"other"', "Mon, 01 Jan 2001 00:00:00 GMT", f"W/{whole.headers['etag']}"):
+        assert ask("bytes=5-9", **{"if-range": changed}).content == data
+    for beyond in (f"bytes={size}-", f"bytes={10**30}-{10**31}", "bytes=-0"):
+        refused = ask(beyond)
+        assert refused.status_code == 416 and set(refused.json()) == {"error", "hint"}
+        assert refused.headers["content-range"] == f"bytes */{size}"
+    for nonsense in ("bytes", "bytes=", "bytes=9-5", "bytes=a-b", "seconds=0-1", "bytes=" + "9" * 5000 + "-", ""):
+        reply = ask(nonsense)
+        assert reply.status_code == 200 and reply.content == data, nonsense
+
+
+def test_head_tells_what_get_would(client, done):
+    for address in (*done["voices"], done["results"], f"/v1/jobs/{done['id']}", "/ping", "/", "/v1/models", "/v1/demo"):
+        head, get = client.head(address), client.get(address)
+        assert head.status_code == get.status_code == 200 and not head.content, address
+        assert head.headers["content-length"] == get.headers["content-length"] == str(len(get.content))
+        assert head.headers["content-type"] == get.headers["content-type"]
+    part = client.head(done["voices"][0], headers={"range": "bytes=0-9"})
+    assert part.status_code == 206 and part.headers["content-length"] == "10" and not part.content
+    assert client.head("/v1/jobs/x/voices/1").status_code == 404 and client.head("/invocations").status_code == 405
+    described = client.get("/openapi.json").json()["paths"]
+    assert all("head" not in methods for methods in described.values()), "no address is described twice"
+
+
+def test_the_archive_is_made_once_and_goes_with_its_job(client):
+    view = finished(client, client.post("/v1/separate", content=audio(0.2), headers=WAV).json()["id"])
+    replies = []
+    threads = [threading.Thread(target=lambda: replies.append(client.get(view["results"]).content)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(replies) == 8 and all(not zipfile.ZipFile(io.BytesIO(reply)).testzip() for reply in replies)
+    assert len({client.get(view["results"]).headers["etag"] for _ in range(3)}) == 1
+    folder, = (note.parent for note in client.service.root.glob("*/job.json") if view["id"] in note.read_text())
+    assert len(list(folder.glob("*.zip"))) == 1, "no temporary one is left"
+    client.delete(f"/v1/jobs/{view['id']}")
+    assert client.get(view["results"]).status_code == 404 and not folder.exists()
+
+
 def test_facts(client):
     model, = client.get("/v1/models").json()["models"]
     assert model["sample_rate"] == RATE and model["num_spks"] == 2 and model["config"]["kernel_size"] == 8
