@@ -17,6 +17,7 @@ from fastapi_offline import FastAPIOffline
 from src import __version__
 from src.separate import output_paths
 from src.service import answers, bodies, errors, forms, stored
+from src.service.cors import with_cors
 from src.service.engine import Cancelled, Engine, Work
 from src.service.errors import ServiceError
 from src.service.gate import Gate
@@ -73,7 +74,7 @@ def create_app(separator, config, root=None):
     _answer_head(app)
     app.mount("/web", StaticFiles(directory=WEB), name="web")
     app.state.service = service
-    return app, Gate(app, config, service.telemetry, _route)
+    return app, with_cors(Gate(app, config, service.telemetry, _route), config.cors_origins)
 
 
 def _answer_head(app):

@@ -325,6 +325,7 @@ def test_mistakes_are_one_line(model, tmp_path):
         taken.listen()
         port = taken.getsockname()[1]
         assert_one_line_error(run("serve.py", "--model_path", model, "--port", port), port, "in use")
+    assert_one_line_error(run("serve.py", "--cors_origins", "example.com"), "--cors_origins", "https://example.com")
 
 
 def chromium():

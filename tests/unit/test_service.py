@@ -16,6 +16,7 @@ pytest.importorskip("fastapi", reason="serve.py needs requirements-serve.txt")
 from fastapi.testclient import TestClient  # noqa: E402
 
 from src.config import ServeConfig  # noqa: E402
+from src.errors import UserError  # noqa: E402
 from src.separator import Separator  # noqa: E402
 from src.service.app import create_app  # noqa: E402
 from tests.unit.test_separator import Bands, speech  # noqa: E402
@@ -244,6 +245,33 @@ def test_the_archive_is_made_once_and_goes_with_its_job(client):
     assert len(list(folder.glob("*.zip"))) == 1, "no temporary one is left"
     client.delete(f"/v1/jobs/{view['id']}")
     assert client.get(view["results"]).status_code == 404 and not folder.exists()
+
+
+def test_pages_of_other_origins_only_if_they_are_named(client):
+    ours, theirs = "https://example.com", "https://example.org"
+    preflight = {"access-control-request-method": "POST", "access-control-request-headers": "authorization, range"}
+    assert "access-control-allow-origin" not in client.get("/ping", headers={"origin": ours}).headers
+    assert client.options("/v1/separate", headers={"origin": ours, **preflight}).status_code == 405
+    with started(cors_origins=f"{ours}, http://localhost:3000", token="secret") as other:
+        for origin, allowed in ((ours, True), ("http://localhost:3000", True), (theirs, False), ("null", False)):
+            found = other.options("/v1/separate", headers={"origin": origin, **preflight})
+            assert (found.status_code == 200) == allowed and "www-authenticate" not in found.headers
+            refused = other.get("/v1/models", headers={"origin": origin})
+            assert refused.status_code == 401, "the token is still wanted"
+            for reply in (found, refused):
+                assert reply.headers.get("access-control-allow-origin") == (origin if allowed else None)
+                assert "access-control-allow-credentials" not in reply.headers
+        assert "Content-Range" in refused.headers.get("access-control-expose-headers", "")
+    with started(cors_origins="*") as other:
+        assert other.get("/v1/models", headers={"origin": theirs}).headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("text", ["example.com", "https://example.com/", "https://example.com/page", "http://", "*, x",
+                                  "https://*.example.com", "https://Example.com", "https://example.com:443",
+                                  "http://example.com:80", "https://a?b"])
+def test_origins_that_no_browser_sends(text):
+    with pytest.raises(UserError, match="--cors_origins"):
+        create_app(Separator(Bands()), ServeConfig(cors_origins=text))
 
 
 def test_facts(client):
