@@ -252,6 +252,8 @@ class ServeConfig(DeviceConfig):
     workers: int = option(1, "processes that serve, each with the model and its share of the cores", low=1, high=256)
     token: str = option("", "wanted as `Authorization: Bearer TOKEN`; empty: that of the environment variable "
                         "DPRNN_TOKEN, or none")
+    cors_origins: str = option("", "comma-separated origins of pages that may use the service, as https://example.com; "
+                               "*: every one; empty: only its own page")
     max_body_mb: float = option(512.0, "largest body with a recording, MB", above=0.0)
     max_json_mb: float = option(32.0, "largest JSON body, MB: it is decoded in memory", above=0.0)
     max_seconds: float = option(3600.0, "longest recording, seconds", above=0.0)

@@ -9,20 +9,23 @@ import time
 from pathlib import Path
 
 from fastapi import Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 
 from src import __version__
 from src.files import ROOT
 from src.separate import output_paths
-from src.service import answers, bodies, errors
+from src.service import answers, bodies, errors, forms, stored
+from src.service.cors import with_cors
 from src.service.engine import Cancelled, Engine, Work
 from src.service.errors import ServiceError
 from src.service.gate import Gate
 from src.service.jobs import JobStore
 from src.service.performance import model_view, performance_view
 from src.service.recording_work import recording_work
+from src.service.stored import StoredFile
 from src.service.telemetry import Telemetry
 from src.service.workspace import workspace
 
@@ -38,7 +41,8 @@ AUDIO_BODY = {"requestBody": {"required": True, "content": {
        for kind in ("audio/wav", "audio/flac", "audio/mpeg")}}}}
 UPLOAD_BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
     "type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"},
-                                                           "channel": {"type": "string", "default": "mean"}}}}}}}
+                                                           "channel": {"type": "string", "default": "mean"},
+                                                           "sample_rate": {"type": "integer"}}}}}}}
 
 
 def create_app(separator, config, root=None):
@@ -68,9 +72,16 @@ def create_app(separator, config, root=None):
     _contract(app, service)
     _jobs(app, service)
     _facts(app, service)
+    _answer_head(app)
     app.mount("/web", StaticFiles(directory=WEB), name="web")
     app.state.service = service
-    return app, Gate(app, config, service.telemetry, _route)
+    return app, with_cors(Gate(app, config, service.telemetry, _route), config.cors_origins)
+
+
+def _answer_head(app):
+    """HEAD wherever there is GET; the server leaves the body out."""
+    for route in [route for route in app.routes if isinstance(route, APIRoute) and "GET" in route.methods]:
+        app.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
 
 
 def _route(scope):
@@ -126,37 +137,23 @@ class Service:
             everything.cancel()
 
     async def receive_recording(self, request, folder, channel, rate):
-        """The body, or the file in a multipart body, as a file in ``folder``.
+        """The body, or the recording in a form, as a file in ``folder``.
 
         Returns:
             tuple: (path, channel, seconds or None).
         """
         self.engine.admit()
         source = folder / "recording.wav"  # whatever it is: the name says nothing
-        if kind_of(request) == "multipart/form-data":
-            channel, rate = await self._from_form(request, source, channel, rate)
+        if kind_of(request).startswith("multipart/"):
+            words = await forms.receive(request.headers["content-type"], request.stream(), source)
+            channel = words.get("channel") or channel
+            rate = bodies.sample_rate(words.get("sample_rate"), None) or rate
         else:
             await bodies.to_disk(request.stream(), source)
         if channel != "mean" and not (channel.isdecimal() and channel.isascii() and len(channel) < 5):
             raise ServiceError(400, "channel is neither mean nor a number", "channels are counted from 0")
         seconds, _ = await asyncio.to_thread(bodies.inspect, source, channel, rate, self.config.max_seconds)
         return source, channel, seconds
-
-    async def _from_form(self, request, source, channel, rate):
-        async with request.form(max_files=1, max_fields=4, max_part_size=1024) as form:
-            upload = form.get("file")
-            if upload is None or isinstance(upload, str):
-                raise ServiceError(422, "no file in the form", "send the recording as the field file")
-            await asyncio.to_thread(_copy, upload.file, source)
-            words = [value for value in (form.get("channel"), form.get("sample_rate")) if not isinstance(value, str)]
-            if any(word is not None for word in words):
-                raise ServiceError(422, "channel and sample_rate are text", "send one file, as the field file")
-            return form.get("channel") or channel, bodies.sample_rate(form.get("sample_rate"), None) or rate
-
-
-def _copy(file, path):
-    with open(path, "wb") as target:
-        shutil.copyfileobj(file, target, 1 << 20)
 
 
 def kind_of(request):
@@ -180,7 +177,7 @@ def _contract(app, service):
         for each voice. JSON is taken at `sample_rate` (or the header X-Sample-Rate; Hz), else at the model's."""
         begun, kind = time.monotonic(), kind_of(request)
         rate = bodies.sample_rate(sample_rate, request.headers.get("x-sample-rate"))
-        if kind.startswith(bodies.NOT_AUDIO) or kind == "multipart/form-data":
+        if kind.startswith((*bodies.NOT_AUDIO, "multipart/")):
             raise ServiceError(415, "this content type is not taken", "send application/json or audio/wav, audio/flac, "
                                "audio/mpeg ...; forms go to /v1/separate")
         if kind == "application/json":
@@ -253,6 +250,8 @@ def _jobs(app, service):
     async def results(request: Request, number: str):
         kinds = ("application/zip", "multipart/mixed", "application/json")
         wanted, (paths, rate) = answers.negotiate(request.headers.get("accept"), kinds), service.jobs.done(number)
+        if wanted == "application/zip":
+            return await asyncio.to_thread(stored.archive, paths, rate)
         return await asyncio.to_thread(answers.respond, wanted, paths, rate)
 
     @app.get("/v1/jobs/{number}/voices/{voice}", tags=["jobs"], summary="One voice, from 1, as wav")
@@ -260,7 +259,7 @@ def _jobs(app, service):
         paths, rate = service.jobs.done(number)
         if not 1 <= voice <= len(paths):
             raise ServiceError(404, "no such voice", f"there are voices 1 to {len(paths)}")
-        return await asyncio.to_thread(answers.respond, "audio/wav", [paths[voice - 1]], rate)
+        return stored.voice(paths[voice - 1], rate)
 
     @app.delete("/v1/jobs/{number}", tags=["jobs"], status_code=204, summary="End a job and remove its files")
     async def delete(number: str):
@@ -300,7 +299,7 @@ def _facts(app, service):
     async def demo():
         if not DEMO.is_file():
             raise ServiceError(404, "no demo recording here", "samples/ comes with the source")
-        return FileResponse(DEMO, media_type="audio/flac")
+        return StoredFile(DEMO, media_type="audio/flac")
 
     @app.get("/metrics", tags=["facts"], summary="For Prometheus")
     async def metrics():
@@ -308,8 +307,8 @@ def _facts(app, service):
 
     @app.get("/", include_in_schema=False)
     async def page():
-        return FileResponse(WEB / "index.html", headers={"Content-Security-Policy": POLICY})
+        return StoredFile(WEB / "index.html", headers={"Content-Security-Policy": POLICY})
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def icon():
-        return FileResponse(WEB / "icon.svg", media_type="image/svg+xml")
+        return StoredFile(WEB / "icon.svg", media_type="image/svg+xml")

@@ -184,7 +184,6 @@ class Engine:
             if works[0].signal is None:
                 results = [works[0].run(works[0])]
             else:
-                self.telemetry.batch.observe(len(works))
                 results = self.separator.separate_batch([work.signal for work in works], works[0].rate)
         except BaseException as error:  # goes to whoever waits for it, who tells faults of ours from others
             finish = [(work.future.set_exception, error) for work in works]

@@ -22,7 +22,7 @@ def start(stream=None):
     """Everything that the service and its server say goes to ``stream`` (stderr) in this form."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
-    for name in ("dprnn", "uvicorn"):
+    for name in ("dprnn", "uvicorn", "python_multipart"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO)

@@ -17,7 +17,7 @@ from uvicorn.supervisors import Multiprocess
 
 from src.errors import UserError
 from src.interrupt import ctrl_c_left_to_parent, end_with_parent, work_begins
-from src.service import logs
+from src.service import cors, logs
 from src.service.engine import THREADS
 from src.service.workspace import shared_workspace
 
@@ -77,8 +77,9 @@ def serve(config):
     """Listen until SIGTERM or Ctrl-C, then finish what runs.
 
     Raises:
-        UserError: the address or the model cannot be used.
+        UserError: an option, the address or the model cannot be used.
     """
+    cors.read_origins(config.cors_origins)
     if config.work_dir:
         if not os.access(config.work_dir, os.W_OK | os.X_OK):
             raise UserError(f"--work_dir {config.work_dir}: no folder that can be written")

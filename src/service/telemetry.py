@@ -27,8 +27,6 @@ class Telemetry:
         self.work = prometheus.Histogram("dprnn_work_seconds", "Separations, without waiting.", ["kind"],
                                          buckets=BUCKETS, registry=registry)
         self.audio = prometheus.Counter("dprnn_audio_seconds_total", "Audio separated.", registry=registry)
-        self.batch = prometheus.Histogram("dprnn_batch_size", "Short signals that went through the network together.",
-                                          buckets=(1, 2, 4, 8, 16, 32, 64), registry=registry)
         self.refused = prometheus.Counter("dprnn_refused_total", "Work refused because the queue was full.",
                                           registry=registry)
         self.waiting = prometheus.Gauge("dprnn_queue_length", "Requests and jobs that wait.", registry=registry,

@@ -95,6 +95,39 @@ def test_wav_in_wavs_out(model, running):
     assert np.allclose(found, alone, atol=1e-5), "the batch gives what each signal gives"
 
 
+def test_an_upload_without_a_name_and_its_voice_in_parts(running):
+    """Over one connection, as a browser's player does it: HEAD, the first bytes, the rest from a place."""
+    host, port = running[1].split("//")[1].split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=60)
+
+    def ask(method, address, body=None, **headers):
+        connection.request(method, address, body, headers)
+        reply = connection.getresponse()
+        return reply, reply.read()
+
+    recording = wav(talk(20.0))
+    body = b'--XX\r\nContent-Disposition: form-data; name="file"\r\n\r\n%s\r\n--XX--\r\n' % recording
+    reply, said = ask("POST", "/v1/separate", body, **{"Content-Type": "multipart/form-data; boundary=XX"})
+    assert reply.status == 202, said
+    view, end = json.loads(said), time.monotonic() + 120
+    while (view := json.loads(ask("GET", f"/v1/jobs/{view['id']}")[1]))["state"] != "done":
+        assert view["state"] in ("queued", "running") and time.monotonic() < end
+        time.sleep(0.1)
+    for address in (view["voices"][1], view["results"]):
+        reply, whole = ask("GET", address)
+        size = len(whole)
+        head, nothing = ask("HEAD", address)
+        assert (head.status, int(head.headers["Content-Length"]), nothing) == (200, size, b"")
+        reply, first = ask("GET", address, Range="bytes=0-")
+        assert reply.status == 206 and first == whole
+        reply, part = ask("GET", address, Range="bytes=70000-", **{"If-Range": reply.headers["ETag"]})
+        assert reply.status == 206 and part == whole[70000:]
+        assert reply.headers["Content-Range"] == f"bytes 70000-{size - 1}/{size}"
+        reply, said = ask("GET", address, Range=f"bytes={size}-")
+        assert reply.status == 416 and json.loads(said)["hint"]
+    assert ask("HEAD", "/ping")[0].status == 200
+
+
 def test_what_is_no_http_and_slow_bodies(running):
     process, address, log = running
     host, port = address.split("//")[1].split(":")
@@ -292,6 +325,7 @@ def test_mistakes_are_one_line(model, tmp_path):
         taken.listen()
         port = taken.getsockname()[1]
         assert_one_line_error(run("serve.py", "--model_path", model, "--port", port), port, "in use")
+    assert_one_line_error(run("serve.py", "--cors_origins", "example.com"), "--cors_origins", "https://example.com")
 
 
 def chromium():

@@ -16,6 +16,7 @@ pytest.importorskip("fastapi", reason="serve.py needs requirements-serve.txt")
 from fastapi.testclient import TestClient  # noqa: E402
 
 from src.config import ServeConfig  # noqa: E402
+from src.errors import UserError  # noqa: E402
 from src.separator import Separator  # noqa: E402
 from src.service.app import create_app  # noqa: E402
 from tests.unit.test_separator import Bands, speech  # noqa: E402
@@ -177,6 +178,100 @@ def test_a_job_from_a_plain_body_and_one_that_fails(client):
     view = finished(client, reply.json()["id"])
     assert view["state"] == "failed" and view["status"] == 422 and view["error"] and "/" not in view["error"]
     assert client.get(f"/v1/jobs/{view['id']}/results").status_code == 422
+
+
+@pytest.fixture(scope="module")
+def done(client):
+    """A finished job."""
+    return finished(client, client.post("/v1/separate", content=audio(1.0), headers=WAV).json()["id"])
+
+
+@pytest.mark.parametrize("which", ["voice", "results"])
+def test_results_in_parts_as_players_ask_for_them(client, done, which):
+    address = done["voices"][1] if which == "voice" else done["results"]
+    whole = client.get(address)
+    size, data = len(whole.content), whole.content
+    assert whole.headers["accept-ranges"] == "bytes" and whole.headers["content-length"] == str(size) and size > 16000
+
+    def ask(wanted, **headers):
+        return client.get(address, headers={"range": wanted, **headers})
+
+    for wanted, start, end in (("bytes=0-", 0, size), ("bytes=0-1", 0, 2), ("bytes=100-8099", 100, 8100),
+                               ("bytes=-44", size - 44, size), (f"bytes={size - 1}-{size + 9}", size - 1, size)):
+        reply = ask(wanted)
+        assert reply.status_code == 206 and reply.content == data[start:end]
+        assert reply.headers["content-range"] == f"bytes {start}-{end - 1}/{size}"
+        assert all(reply.headers[name] == whole.headers[name] for name in ("content-type", "x-sample-rate", "etag"))
+    several = ask("bytes=0-9,100-109")
+    assert several.status_code == 206 and several.headers["content-type"].startswith("multipart/byteranges")
+    assert data[:10] in several.content and data[100:110] in several.content
+    for mark in ("etag", "last-modified"):
+        assert ask("bytes=5-9", **{"if-range": whole.headers[mark]}).status_code == 206
+    for changed in ('"other"', "Mon, 01 Jan 2001 00:00:00 GMT", f"W/{whole.headers['etag']}"):
+        assert ask("bytes=5-9", **{"if-range": changed}).content == data
+    for beyond in (f"bytes={size}-", f"bytes={10**30}-{10**31}", "bytes=-0"):
+        refused = ask(beyond)
+        assert refused.status_code == 416 and set(refused.json()) == {"error", "hint"}
+        assert refused.headers["content-range"] == f"bytes */{size}"
+    for nonsense in ("bytes", "bytes=", "bytes=9-5", "bytes=a-b", "seconds=0-1", "bytes=" + "9" * 5000 + "-", ""):
+        reply = ask(nonsense)
+        assert reply.status_code == 200 and reply.content == data, nonsense
+
+
+def test_head_tells_what_get_would(client, done):
+    for address in (*done["voices"], done["results"], f"/v1/jobs/{done['id']}", "/ping", "/", "/v1/models", "/v1/demo"):
+        head, get = client.head(address), client.get(address)
+        assert head.status_code == get.status_code == 200 and not head.content, address
+        assert head.headers["content-length"] == get.headers["content-length"] == str(len(get.content))
+        assert head.headers["content-type"] == get.headers["content-type"]
+    part = client.head(done["voices"][0], headers={"range": "bytes=0-9"})
+    assert part.status_code == 206 and part.headers["content-length"] == "10" and not part.content
+    assert client.head("/v1/jobs/x/voices/1").status_code == 404 and client.head("/invocations").status_code == 405
+    described = client.get("/openapi.json").json()["paths"]
+    assert all("head" not in methods for methods in described.values()), "no address is described twice"
+
+
+def test_the_archive_is_made_once_and_goes_with_its_job(client):
+    view = finished(client, client.post("/v1/separate", content=audio(0.2), headers=WAV).json()["id"])
+    replies = []
+    threads = [threading.Thread(target=lambda: replies.append(client.get(view["results"]).content)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(replies) == 8 and all(not zipfile.ZipFile(io.BytesIO(reply)).testzip() for reply in replies)
+    assert len({client.get(view["results"]).headers["etag"] for _ in range(3)}) == 1
+    folder, = (note.parent for note in client.service.root.glob("*/job.json") if view["id"] in note.read_text())
+    assert len(list(folder.glob("*.zip"))) == 1, "no temporary one is left"
+    client.delete(f"/v1/jobs/{view['id']}")
+    assert client.get(view["results"]).status_code == 404 and not folder.exists()
+
+
+def test_pages_of_other_origins_only_if_they_are_named(client):
+    ours, theirs = "https://example.com", "https://example.org"
+    preflight = {"access-control-request-method": "POST", "access-control-request-headers": "authorization, range"}
+    assert "access-control-allow-origin" not in client.get("/ping", headers={"origin": ours}).headers
+    assert client.options("/v1/separate", headers={"origin": ours, **preflight}).status_code == 405
+    with started(cors_origins=f"{ours}, http://localhost:3000", token="secret") as other:
+        for origin, allowed in ((ours, True), ("http://localhost:3000", True), (theirs, False), ("null", False)):
+            found = other.options("/v1/separate", headers={"origin": origin, **preflight})
+            assert (found.status_code == 200) == allowed and "www-authenticate" not in found.headers
+            refused = other.get("/v1/models", headers={"origin": origin})
+            assert refused.status_code == 401, "the token is still wanted"
+            for reply in (found, refused):
+                assert reply.headers.get("access-control-allow-origin") == (origin if allowed else None)
+                assert "access-control-allow-credentials" not in reply.headers
+        assert "Content-Range" in refused.headers.get("access-control-expose-headers", "")
+    with started(cors_origins="*") as other:
+        assert other.get("/v1/models", headers={"origin": theirs}).headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("text", ["example.com", "https://example.com/", "https://example.com/page", "http://", "*, x",
+                                  "https://*.example.com", "https://Example.com", "https://example.com:443",
+                                  "http://example.com:80", "https://a?b"])
+def test_origins_that_no_browser_sends(text):
+    with pytest.raises(UserError, match="--cors_origins"):
+        create_app(Separator(Bands()), ServeConfig(cors_origins=text))
 
 
 def test_facts(client):
