@@ -36,27 +36,27 @@ def export(config):
     """
     config = dataclasses.replace(config, device_target=resolve_target(config.device_target))
     refuse(config)
-    source, weights = read_weights(config.ckpt_path)
+    source, weights = read_weights(config.model_path)
     suffix = SUFFIXES[config.file_format]
-    path = Path(config.file_name or Path(config.ckpt_path).with_suffix(suffix))
+    path = Path(config.file_name or Path(config.model_path).with_suffix(suffix))
     ending = f".{suffix.rsplit('.', 1)[1]}"
     if path.suffix != ending:
         path = path.with_name(path.name + ending)
-    if path == Path(config.ckpt_path):
+    if path == Path(config.model_path):
         raise UserError(f"{path}: is the model itself; give another --file_name")
     kernel = choose_kernel(config, source.rnn_type)
     length = round(config.static_length * source.sample_rate) if config.static_length else None
     meta = {"format": config.file_format, "sample_rate": source.sample_rate, "num_spks": source.num_spks,
             "input": [config.batch_size or (1 if length else None), length], "config": dataclasses.asdict(source),
             "device_target": config.device_target, "rnn_kernel": kernel, "fp16": config.fp16,
-            "checkpoint": Path(config.ckpt_path).name, "checkpoint_sha256": file_hash(config.ckpt_path),
+            "checkpoint": Path(config.model_path).name, "checkpoint_sha256": file_hash(config.model_path),
             "created_by": f"dprnn {__version__}"}
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     write = {"MINDIR": mindir, "ONNX": onnx, "MINDIR_LITE": lite}[config.file_format]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # compiles when it is first called
-        reference = build_model(source, weights, config.ckpt_path)
+        reference = build_model(source, weights, config.model_path)
         found = write(temporary, weights, reference, meta, config)
         if config.file_format != "ONNX":  # which carries its facts inside
             os.replace(meta_path(temporary), meta_path(path))
@@ -109,7 +109,7 @@ def write_meta(model_path, meta):
 
 def mindir(path, weights, reference, meta, config):
     """Write a MINDIR with its sidecar and compare it with the checkpoint. Returns what was found."""
-    network = build_model(reference.config, weights, config.ckpt_path, meta["rnn_kernel"])
+    network = build_model(reference.config, weights, config.model_path, meta["rnn_kernel"])
     if meta["fp16"]:
         for parameter in network.get_parameters():
             if parameter.ndim == 2:  # matrices; src/linear.py computes their products in their precision

@@ -6,16 +6,14 @@ goes on writes the same files again.
 """
 
 import csv
-import dataclasses
 import os
 import re
 import shutil
 from pathlib import Path
 
-import yaml
-
 from src import checkpoint
 from src.errors import UserError
+from src.recipe import dump_yaml
 
 LOG_FIELDS = ("step", "epoch", "train_loss", "valid_loss", "valid_si_snri", "lr", "grad_norm", "step_seconds",
               "skipped_steps", "minutes", "audio_per_second", "peak_gb")
@@ -92,7 +90,7 @@ class RunFolder:
                               *self._older("best").values()):
                     stale.unlink(missing_ok=True)
                 shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
-            _write(self.path / "config.yaml", yaml.safe_dump(dataclasses.asdict(self.config), sort_keys=False))
+            _write(self.path / "config.yaml", dump_yaml(self.config))
             kept = [] if rows is None else self._whole_rows()[:rows]
             self.rows = len(kept)
             lines = [LOG_FIELDS] + [[row.get(k) or "" for k in LOG_FIELDS] for row in kept]
