@@ -74,3 +74,15 @@ def test_a_yaml_of_the_script_itself_works(tmp_path):
     assert (config.model_path, config.batch_size) == ("a.ckpt", 4)
     config = parse_args(MixConfig, ["--config_path", str(tmp_path / "m.yaml"), "--level_low", "-30"])
     assert (config.level_low, config.level_high) == (-30, -26)
+
+
+def test_what_train_writes_is_a_recipe_of_train(tmp_path):
+    from src.run_folder import RunFolder
+
+    config = TrainConfig(save_folder=str(tmp_path), lr=2e-4, K=20)
+    RunFolder(config).start()
+    assert (tmp_path / "config.yaml").read_text().startswith("script: train\n")
+    assert parse_args(TrainConfig, ["--config_path", str(tmp_path / "config.yaml")]) == config
+    assert "for train.py, not for eval.py" in refusal("eval", tmp_path / "config.yaml")
+    before = old(tmp_path / "config.yaml", tmp_path)  # as earlier versions wrote it
+    assert parse_args(TrainConfig, ["--config_path", str(before)]) == config
