@@ -1,9 +1,9 @@
 """Export a trained model to MINDIR or ONNX.
 
-    python export.py --ckpt_path checkpoints/dprnn/best.ckpt                          # MINDIR, any batch and length
-    python export.py --ckpt_path checkpoints/dprnn/best.ckpt --static_length 4        # MINDIR, batch 1, 4 s
-    python export.py --ckpt_path checkpoints/dprnn/best.ckpt --device_target Ascend   # for Ascend, from any host
-    python export.py --ckpt_path checkpoints/dprnn/best.ckpt --file_format ONNX       # ONNX, any batch and length
+    python export.py --model_path checkpoints/dprnn/best.ckpt                          # MINDIR, any batch and length
+    python export.py --model_path checkpoints/dprnn/best.ckpt --static_length 4        # MINDIR, batch 1, 4 s
+    python export.py --model_path checkpoints/dprnn/best.ckpt --device_target Ascend   # for Ascend, from any host
+    python export.py --model_path checkpoints/dprnn/best.ckpt --file_format ONNX       # ONNX, any batch and length
 """
 
 from src.errors import run_cli
@@ -15,7 +15,7 @@ def main(argv):
     from src.options import require
 
     config = parse_args(ExportConfig, argv)
-    require(config, "ckpt_path")
+    require(config, "model_path")
 
     from src.device import has_card, setup
     from src.exporting import export

@@ -1,7 +1,7 @@
 """Cold start and latency of one model in every runtime, each in a process of its own, taking turns.
 
     bash ascend310_infer/build.sh
-    python benchmarks/latency.py --ckpt_path outputs/quickstart/model/best.ckpt --seconds 4 --rounds 5
+    python benchmarks/latency.py --model_path outputs/quickstart/model/best.ckpt --seconds 4 --rounds 5
 
 Prints, for each runtime, the median over the rounds of: seconds from the start of the process to the first voices,
 then the mean of the following runs on the same input.
@@ -23,7 +23,7 @@ RUNS = 10  # after the first, in each process
 
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ckpt_path", required=True)
+    parser.add_argument("--model_path", "--ckpt_path", required=True)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--measure", action="store_true", help="only this model, in this process (for itself)")
@@ -70,7 +70,7 @@ def program(model, wavs, out):
 def main(argv):
     args = parse(argv)
     if args.measure:
-        python_runtime(args.ckpt_path, args.seconds)
+        python_runtime(args.model_path, args.seconds)
         return
     import numpy as np
     import soundfile
@@ -82,12 +82,12 @@ def main(argv):
 
     setup("CPU")
     with TemporaryDirectory() as folder:
-        models = {"checkpoint": args.ckpt_path}
+        models = {"checkpoint": args.model_path}
         for name in ("MINDIR", "ONNX", "MINDIR_LITE"):
-            config = ExportConfig(ckpt_path=args.ckpt_path, file_format=name, file_name=f"{folder}/{name.lower()}",
+            config = ExportConfig(model_path=args.model_path, file_format=name, file_name=f"{folder}/{name.lower()}",
                                   device_target="CPU", check_seconds=1)
             models[name] = str(export(config)[0])
-        rate = read_config(args.ckpt_path).sample_rate
+        rate = read_config(args.model_path).sample_rate
         wavs = Path(folder) / "wavs"
         wavs.mkdir()
         mixture = np.random.default_rng(0).normal(0, 0.1, round(args.seconds * rate))
@@ -99,7 +99,7 @@ def main(argv):
                 if name == "MINDIR_LITE":
                     times[name].append(program(path, wavs, Path(folder) / "out"))
                 else:
-                    command = [sys.executable, __file__, "--measure", "--ckpt_path", path, "--seconds", args.seconds]
+                    command = [sys.executable, __file__, "--measure", "--model_path", path, "--seconds", args.seconds]
                     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True)
                     times[name].append(tuple(map(float, done.stdout.split()[-2:])))
     for name, rounds in times.items():

@@ -39,7 +39,7 @@ step "4/7 evaluation on held-out mixtures"
 "$PYTHON" eval.py --model_path "$OUT/model/best.ckpt" --data_dir "$OUT/data/test" --out_dir "$OUT/eval" "${DEVICE[@]}"
 
 step "5/7 export to MINDIR"
-"$PYTHON" export.py --ckpt_path "$OUT/model/best.ckpt" --file_name "$OUT/dprnn.mindir" "${DEVICE[@]}"
+"$PYTHON" export.py --model_path "$OUT/model/best.ckpt" --file_name "$OUT/dprnn.mindir" "${DEVICE[@]}"
 
 step "6/7 the same mixture with the MINDIR"
 "$PYTHON" separate.py "$mixture" --model_path "$OUT/dprnn.mindir" --out_dir "$OUT" "${DEVICE[@]}"

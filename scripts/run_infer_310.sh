@@ -38,7 +38,7 @@ case "$target" in
 esac
 [ -f "$model" ] || fail "$model: no such model"
 if [ "$preprocess" = y ]; then
-    "$PYTHON" "$ROOT/scripts/collect_wavs.py" --model "$model" --data_dir "$test_path" --out_dir "$data"
+    "$PYTHON" "$ROOT/scripts/collect_wavs.py" --model_path "$model" --data_dir "$test_path" --out_dir "$data"
 else
     [ -d "$data/mix" ] || fail "$data: not there; run once with NEED_PREPROCESS y"
 fi
@@ -50,7 +50,7 @@ if ! grep -qs '"format": "MINDIR_LITE"' "${model%.*}.meta.json"; then
     # the model, the target and the converter make the result
     made="$(sha256sum <"$model") $target ${static[*]:-} ${MS_LITE_HOME:-}"
     if [ "$(cat infer_model/made_of 2>/dev/null)" != "$made" ] || [ ! -f "$converted" ]; then
-        "$PYTHON" "$ROOT/export.py" --ckpt_path "$model" --file_format MINDIR_LITE --file_name "$converted" \
+        "$PYTHON" "$ROOT/export.py" --model_path "$model" --file_format MINDIR_LITE --file_name "$converted" \
             --device_target "$target" --device_id "$device_id" "${static[@]}" 2>&1 | tee -i -a build.log
         echo "$made" >infer_model/made_of
     fi

@@ -1,37 +1,11 @@
-"""One configuration path: dataclass defaults, then a YAML file (``--config_path``), then flags.
-
-A recipe's YAML serves all scripts: a key another script owns is passed over, a key nobody owns is an error.
-"""
+"""One configuration path: dataclass defaults, then a YAML file (``--config_path``), then flags."""
 
 import argparse
 import dataclasses
-from pathlib import Path
 
-import yaml
-
-from src.config import OLD_NAMES, known_keys
 from src.errors import UserError
-from src.options import check_value, suggestion
-
-
-def read_yaml(path):
-    """Read a flat YAML recipe and reject keys no script owns. Hyphens in keys read as underscores."""
-    path = Path(path)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"--config_path {path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"--config_path {path}: not valid YAML: {error}") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise UserError(f"--config_path {path}: expected `key: value` lines, found a {type(values).__name__}")
-    values = {OLD_NAMES.get(k, k): v for k, v in ((str(k).replace("-", "_"), v) for k, v in values.items())}
-    for key in values:
-        if key not in known_keys():
-            raise UserError(f"--config_path {path}: unknown key {key!r}{suggestion(key, known_keys())}")
-    return values
+from src.options import check_value, option_names, script_name, suggestion
+from src.recipe import read_yaml
 
 
 class _Parser(argparse.ArgumentParser):
@@ -49,39 +23,50 @@ def parse_args(cls, argv, positional=None):
     Raises:
         UserError: unknown flag or key, wrong type, out of range, unreadable YAML.
     """
-    prog = cls.__doc__.split(":")[0]
-    parser = _Parser(prog=prog, description=cls.__doc__, allow_abbrev=False,
-                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--config_path", "--config-path", default="", help="YAML recipe; flags win over it")
-    specs = {f.name: f for f in dataclasses.fields(cls)}
-    for name, spec in specs.items():
-        names = filter(None, (name, spec.metadata["old"]))
-        spellings = dict.fromkeys(f"--{word}" for n in names for word in (n, n.replace("_", "-")))
-        shown = "{" + ",".join(spec.metadata["choices"]) + "}" if spec.metadata["choices"] else name.upper()
-        extra = {bool: dict(nargs="?", const="true"), tuple: dict(nargs="+")}.get(spec.type, {})
-        parser.add_argument(*spellings, dest=name, default=argparse.SUPPRESS, metavar=shown,
-                            help=f"{spec.metadata['text']} (default: {spec.default!r})".replace("%", "%%"), **extra)
-    if positional:
-        several = specs[positional].type is tuple
-        parser.add_argument("_positional", nargs="*" if several else "?", default=None, metavar=positional,
-                            help=f"same as --{positional}")
+    parser, specs = _build(cls, positional), {f.name: f for f in dataclasses.fields(cls)}
     known, rest = parser.parse_known_intermixed_args(argv)
     if rest:
         bad = rest[0].split("=")[0]
-        hint = suggestion(bad.lstrip("-").replace("-", "_"), specs) if bad.startswith("-") else ""
-        raise UserError(f"{prog}: unexpected {bad!r}{hint}")
+        hint = suggestion(bad.lstrip("-").replace("-", "_"), option_names(cls)) if bad.startswith("-") else ""
+        raise UserError(f"{parser.prog}: unexpected {bad!r}{hint}")
     flags = vars(known)
     config_path = flags.pop("config_path")
     word = flags.pop("_positional", None)
     if word:
         if flags.get(positional, word) != word:
-            raise UserError(f"{prog}: {positional} is given twice: {word!r} and {flags[positional]!r}")
+            raise UserError(f"{parser.prog}: {positional} is given twice: {word!r} and {flags[positional]!r}")
         flags[positional] = word
-    values = {}
-    if config_path:
-        for key, value in read_yaml(config_path).items():
-            if key in specs:
-                values[key] = check_value(key, value, specs[key], config_path)
+    recipe = read_yaml(config_path, cls) if config_path else {}
+    values = {key: check_value(key, value, specs[key], config_path) for key, value in recipe.items()}
     for key, value in flags.items():
-        values[key] = check_value(f"--{key}", value, specs[key], prog)
+        values[key] = check_value(f"--{key}", value, specs[key], parser.prog)
     return cls(**values)
+
+
+def _build(cls, positional):
+    names = option_names(cls)
+    parser = _Parser(prog=f"{script_name(cls)}.py", description=cls.__doc__, allow_abbrev=False,
+                     epilog="Options may be spelled with hyphens. Of an option given twice the last one counts.")
+    _add(parser, "config_path", ["config_path"], default="", help="YAML file of options of this script; flags win over "
+         "it")
+    for spec in dataclasses.fields(cls):
+        name = spec.name
+        shown = "{" + ",".join(spec.metadata["choices"]) + "}" if spec.metadata["choices"] else name.upper()
+        extra = {bool: dict(nargs="?", const="true"), tuple: dict(nargs="+")}.get(spec.type, {})
+        others = [other for other, option in names.items() if option == name and other != name]
+        also = f"; also: {', '.join(f'--{other}' for other in others)}" if others else ""
+        text = f"{spec.metadata['text']} (default: {spec.default!r}{also})".replace("%", "%%")
+        _add(parser, name, [name, *others], default=argparse.SUPPRESS, metavar=shown, help=text, **extra)
+    if positional:
+        several = cls.__dataclass_fields__[positional].type is tuple
+        parser.add_argument("_positional", nargs="*" if several else "?", default=None, metavar=positional,
+                            help=f"same as --{positional}")
+    return parser
+
+
+def _add(parser, option, names, **words):
+    """An option under all its names, with underscores and with hyphens; --help shows the first alone."""
+    first, *others = dict.fromkeys(f"--{word}" for name in names for word in (name, name.replace("_", "-")))
+    parser.add_argument(first, dest=option, **words)
+    if others:
+        parser.add_argument(*others, dest=option, **{**words, "help": argparse.SUPPRESS})

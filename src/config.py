@@ -42,7 +42,7 @@ class DeviceConfig:
 class PreprocessConfig:
     """preprocess.py: a LibriMix tree (or tr/cv/tt + mix/s1/s2), or LibriSpeech and LibriMix metadata, to MindRecord."""
 
-    in_dir: str = option("", "corpus: Libri2Mix/Libri3Mix, one of its wav8k|wav16k/min|max, or a tr/cv/tt tree")
+    in_dir: str = option("", "corpus: Libri1Mix ... Libri8Mix, one of its wav8k|wav16k/min|max, or a tr/cv/tt tree")
     librispeech_dir: str = option("", "instead of in_dir: LibriSpeech as downloaded, or the folder that holds it")
     metadata: str = option("", "with librispeech_dir: LibriMix metadata CSVs, comma-separated, or a folder of them")
     wham_dir: str = option("", "WHAM's noises (tr cv tt), or the folder above; only mixtures with noise need them")
@@ -50,8 +50,9 @@ class PreprocessConfig:
     out_dir: str = option("data", "output: <out_dir>/<subset>/ with MindRecord shards and manifest.json")
     sample_rate: int = option(8000, "wanted sample rate, Hz; files of another rate are skipped and named", low=1)
     mode: str = option("min", "min or max branch of the LibriMix tree", choices=("min", "max"))
-    task: str = option("sep_clean", "mixture and targets; speech and noise: single recordings, for dynamic mixing",
-                       choices=("sep_clean", "sep_noisy", "enh_single", "enh_both", "speech", "noise"))
+    task: str = option("", "mixture and targets; empty: sep_clean, or what a corpus without clean mixtures is for; "
+                       "speech and noise: single recordings, for dynamic mixing",
+                       choices=("", "sep_clean", "sep_noisy", "enh_single", "enh_both", "speech", "noise"))
     speaker_level: int = option(1, "task speech: the speaker's folder is so many levels below the subset's", low=1)
     subsets: str = option("", "comma-separated subset folders; empty: every one the corpus has")
     train_name: str = option("", "output name for the training subset (train*, tr); empty: its own name")
@@ -178,8 +179,7 @@ class TrainConfig(ModelConfig, DeviceConfig, DynamicMixingConfig):
     distribute: bool = option(False, "one of several processes: run_distribute_train.sh starts them and sets this")
     resume: bool = option(False, "continue from <save_folder>/last.ckpt")
     overwrite: bool = option(False, "start again in a save_folder that holds a run")
-    init_from: str = option("", "start from the weights of this checkpoint (a fine-tune: fresh optimizer)",
-                            old="checkpoint")
+    init_from: str = option("", "start from the weights of this checkpoint (a fine-tune: fresh optimizer)")
     freeze: str = option("", "comma-separated parts that stay as they are: encoder, decoder, separator.blocks.0, ...")
 
 
@@ -212,7 +212,7 @@ class EvalConfig(DeviceConfig):
 class ExportConfig(DeviceConfig):
     """export.py: a checkpoint as MINDIR or ONNX, checked against the checkpoint."""
 
-    ckpt_path: str = option("", "model to export: a checkpoint, or a MINDIR of export.py")
+    model_path: str = option("", "model to export: a checkpoint, or a MINDIR of export.py")
     file_name: str = option("", "output file; empty: beside the model")
     file_format: str = option("MINDIR", "MINDIR_LITE is what ascend310_infer runs",
                               choices=("MINDIR", "ONNX", "MINDIR_LITE", "AIR"))
@@ -287,15 +287,6 @@ class ConvertConfig:
 
 SCRIPT_CONFIGS = (PreprocessConfig, MixConfig, TrainConfig, EvalConfig, ExportConfig, SeparateConfig, ServeConfig,
                   ConvertConfig)
-
-
-OLD_NAMES = {f.metadata["old"]: f.name for cls in SCRIPT_CONFIGS for f in dataclasses.fields(cls)
-             if f.metadata["old"]}
-
-
-def known_keys():
-    """Every key some script owns."""
-    return {f.name for cls in SCRIPT_CONFIGS for f in dataclasses.fields(cls)}
 
 
 def model_part(config):

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import yaml
 
-from src.arguments import read_yaml
 from src.config import READY_WEIGHTS, ModelConfig, TrainConfig
 from src.errors import UserError, run_cli
 from src.files import ROOT, copy, write
-from src.options import check_value, suggestion
+from src.options import check_value, option_names, suggestion
+from src.recipe import SCRIPT_KEY, read_yaml
 
 MODEL = "model.ckpt"
 FINE_TUNE = dict(lr=2e-4, schedule="plateau", patience=2, epochs=20, early_stop=6, segment=3.0, batch_size=4)
@@ -57,6 +57,7 @@ def read_settings(path):
         raise UserError(f"{path}: expected an object of names and values")
     words = {name.replace("-", "_"): _unquoted(value) for name, value in words.items()
              if not name.startswith("sagemaker_")}
+    words = {option_names(TrainConfig).get(name, name): value for name, value in words.items()}
     recipe, init_from = words.pop("recipe", ""), words.pop("init_from", "")
     specs = {field.name: field for field in dataclasses.fields(TrainConfig) if field.name not in OURS}
     for name in words:
@@ -104,10 +105,10 @@ def make_recipe(folders, work):
         values = vars(read(start)[0]) | FINE_TUNE
     name = recipe or ("" if start else "dprnn_fast")
     if name:
-        values |= read_yaml(ROOT / "configs" / f"{Path(name).stem}.yaml")
+        values |= read_yaml(ROOT / "configs" / f"{Path(name).stem}.yaml", TrainConfig)
     values |= settings
     path = work / "recipe.yaml"
-    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    path.write_text(yaml.safe_dump({SCRIPT_KEY: "train", **values}), encoding="utf-8")
     return path, values, start
 
 

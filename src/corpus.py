@@ -13,25 +13,31 @@ import numpy as np
 
 from src.audio import AUDIO_SUFFIXES, AudioError, probe, read_pcm16
 from src.errors import UserError
+from src.librimix import MAX_SPEAKERS
 from src.names import shown
+from src.options import comma_list
 from src.subset import Loaded, Skip, Subset, stamp
+from src.wav_tree import branch_name, corpus_name
 
-Tree = namedtuple("Tree", "mixture_dir source_dirs")
+Tree = namedtuple("Tree", "mixture_dir source_dirs task")
 Mixture = namedtuple("Mixture", "id mixture_path source_paths")
 
-# task -> mixture folders to look for, in this order; "mix" is the name in tr/cv/tt trees
+# task -> mixture folders to look for, in this order; "mix" is the name in tr/cv/tt trees. Task speech takes the sources
+# of any mixtures
 MIXTURE_DIRS = {"sep_clean": ("mix_clean", "mix"), "sep_noisy": ("mix_both", "mix"), "enh_single": ("mix_single",),
-                "enh_both": ("mix_both",)}
+                "enh_both": ("mix_both",), "speech": ("mix_clean", "mix", "mix_both", "mix_single")}
+# what a corpus is taken for where nobody says: the first of these it has the folders of
+TASKS = ("sep_clean", "sep_noisy", "enh_single")
 # enhancement has one target
 ENHANCEMENT_TARGET = {"enh_single": "s1", "enh_both": "mix_clean"}
-CORPORA = ("Libri2Mix", "Libri3Mix")
+CORPORA = [corpus_name(speakers) for speakers in range(1, MAX_SPEAKERS + 1)]
 PATH_PARTS = 4  # of a subset's path, kept in its manifest: Libri2Mix/wav8k/min/dev
 
 
 def find_subsets(config):
     """The subsets of a corpus: {name: :class:`Tree`}, in the order asked for, else sorted by name.
 
-    ``in_dir`` may be the parent of Libri2Mix or Libri3Mix, one of those, its wav8k, its wav8k/min, any folder whose
+    ``in_dir`` may be the parent of Libri1Mix ... Libri8Mix, one of those, its wav8k, its wav8k/min, any folder whose
     subfolders are subsets (train-100 dev test, train dev test, tr cv tt, ...), or one subset.
 
     Args:
@@ -47,17 +53,11 @@ def find_subsets(config):
         folders = {path.name: path for path in _entries(root) if _is_subset(path)}
     if not folders:
         raise UserError(f"{root}: no subset folder with a mixture folder and s1 s2 ... in it")
-    chosen = [word.strip() for word in config.subsets.split(",") if word.strip()] or list(folders)
+    chosen = comma_list(config.subsets) or list(folders)
     for name in chosen:
         if name not in folders:
             raise UserError(f"--subsets {name}: not in the corpus, which has {', '.join(folders)} ({root})")
-    trees = {name: subset_tree(folders[name], config.task, config.num_spks) for name in chosen}
-    for name, tree in trees.items():
-        if tree is None:
-            wanted = " or ".join(MIXTURE_DIRS[config.task])
-            target = ENHANCEMENT_TARGET.get(config.task, "s1")
-            raise UserError(f"{folders[name]}: lacks {wanted}, or {target}, which task {config.task} needs; "
-                            "choose another --task, or other --subsets")
+    trees = _trees({name: folders[name] for name in chosen}, config)
     counts = {name: len(tree.source_dirs) for name, tree in trees.items()}
     if len(set(counts.values())) > 1:
         found = ", ".join(f"{name} {count}" for name, count in counts.items())
@@ -65,23 +65,37 @@ def find_subsets(config):
     return trees
 
 
+def _trees(folders, config):
+    """{subset: Tree} of {subset: folder}, of the task asked for or the first of TASKS that all of them have."""
+    tasks = [config.task] if config.task else TASKS
+    lacking = []
+    for task in tasks:
+        trees = {name: subset_tree(folder, task, config.num_spks) for name, folder in folders.items()}
+        lacking += [folders[name] for name, tree in trees.items() if tree is None][:1]
+        if None not in trees.values():
+            return trees
+    wanted = " or ".join(dict.fromkeys(name for task in tasks for name in MIXTURE_DIRS[task]))
+    raise UserError(f"{lacking[0]}: lacks {wanted}, or {ENHANCEMENT_TARGET.get(tasks[0], 's1')}, which task "
+                    f"{' or '.join(tasks)} needs; choose another --task, or other --subsets")
+
+
 def _descend(root, config):
     """The folder that holds the subsets, below (or at) ``root``."""
     if not root.is_dir():
         raise UserError(f"{root}: {'not a folder' if root.exists() else 'no such folder'}")
     corpora = [name for name in CORPORA if (root / name).is_dir()]
-    if config.num_spks and config.task not in ENHANCEMENT_TARGET:
-        corpora = [name for name in corpora if name == f"Libri{config.num_spks}Mix"] or corpora
+    if config.num_spks:
+        corpora = [name for name in corpora if name == corpus_name(config.num_spks)] or corpora
     if len(corpora) > 1:
         raise UserError(f"{root}: holds {' and '.join(corpora)}; give one of them, or --num_spks")
     root = root / corpora[0] if corpora else root
-    rate_dir = f"wav{config.sample_rate // 1000}k"
-    for branch in (f"{rate_dir}/{config.mode}", config.mode):
-        if (root / branch).is_dir():
-            return root / branch
-    branches = [p for p in _entries(root) if re.fullmatch(r"wav\d+k|min|max", p.name) and p.is_dir()]
+    branch = branch_name(config.sample_rate, config.mode)
+    for name in (branch, f"wav{config.sample_rate // 1000}k/{config.mode}", config.mode):
+        if (root / name).is_dir():
+            return root / name
+    branches = [p for p in _entries(root) if re.fullmatch(r"wav[\d.]+k|min|max", p.name) and p.is_dir()]
     if branches:
-        raise UserError(f"{root}: has {', '.join(p.name for p in branches)}, but no {rate_dir}/{config.mode}; "
+        raise UserError(f"{root}: has {', '.join(p.name for p in branches)}, but no {branch}; "
                         "set --sample_rate or --mode")
     return root
 
@@ -122,7 +136,7 @@ def subset_tree(folder, task="sep_clean", num_spks=0):
         sources = [folder / f"s{n}" for n in numbers]
     if mixtures is None or not sources or not sources[0].is_dir():
         return None
-    return Tree(mixtures, tuple(sources))
+    return Tree(mixtures, tuple(sources), task)
 
 
 def pair(tree):
@@ -191,18 +205,18 @@ def describe(name, tree, mixtures, skipped, config):
     names = [path.name for path in tree.source_dirs]
     place = tree.mixture_dir.parent
     corpus = "/".join(place.resolve().parts[-PATH_PARTS:])
-    print(f"{name}: {len(mixtures)} mixtures with {len(names)} sources in {place}", flush=True)
-    return Subset(name, mixtures, samples, stamps, TreeRecipe(config, names), corpus, tree.mixture_dir.name, names,
-                  str(place), skipped)
+    print(f"{name}: {len(mixtures)} mixtures with {len(names)} sources in {place}, task {tree.task}", flush=True)
+    recipe = TreeRecipe(config, tree.task, names)
+    return Subset(name, mixtures, samples, stamps, recipe, corpus, tree.mixture_dir.name, names, str(place), skipped)
 
 
 class TreeRecipe:
     """Loads a :class:`Mixture`; see :mod:`src.subset`."""
 
-    def __init__(self, config, targets):
+    def __init__(self, config, task, targets):
         self.sample_rate = config.sample_rate
         self.min_samples = round(config.min_seconds * config.sample_rate)
-        self.options = {"task": config.task, "sample_rate": self.sample_rate, "min_samples": self.min_samples,
+        self.options = {"task": task, "sample_rate": self.sample_rate, "min_samples": self.min_samples,
                         "targets": targets}
 
     def load(self, mixture):

@@ -4,7 +4,7 @@ from collections import defaultdict, namedtuple
 from pathlib import Path
 
 from src.audio import AudioError, from_pcm16, probe
-from src.corpus import MIXTURE_DIRS, Skip, load, pair, subset_tree
+from src.corpus import MIXTURE_DIRS, TASKS, Skip, load, pair, subset_tree
 from src.dataset import Records, Utterance, utterances
 from src.errors import UserError
 from src.manifest import NAME as MANIFEST_NAME
@@ -12,9 +12,6 @@ from src.manifest import NAME as MANIFEST_NAME
 # ids: names of the rows; lengths: in samples; batches: function from groups of rows to lists of Utterance;
 # skipped: {reason: [name]}; mixture: what kind it is: mix_clean, mix_both ...
 Data = namedtuple("Data", "ids lengths batches skipped sample_rate num_spks mixture")
-
-# what a wav tree is taken for where nobody says: the first of these it has the folders of
-TASKS = ("sep_clean", "sep_noisy", "enh_single")
 
 
 def open_data(data_dir, sample_rate=None, num_spks=None, task=""):

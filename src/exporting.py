@@ -41,20 +41,20 @@ def export(config):
     """
     config = dataclasses.replace(config, device_target=resolve_target(config.device_target))
     refuse(config)
-    source, weights = read_weights(config.ckpt_path)
+    source, weights = read_weights(config.model_path)
     suffix = SUFFIXES[config.file_format]
-    path = Path(config.file_name or Path(config.ckpt_path).with_suffix(suffix))
+    path = Path(config.file_name or Path(config.model_path).with_suffix(suffix))
     ending = f".{suffix.rsplit('.', 1)[1]}"
     if path.suffix != ending:
         path = path.with_name(path.name + ending)
-    if path == Path(config.ckpt_path):
+    if path == Path(config.model_path):
         raise UserError(f"{path}: is the model itself; give another --file_name")
     kernel = choose_kernel(config, source.rnn_type)
     length = round(config.static_length * source.sample_rate) if config.static_length else None
     meta = {"format": config.file_format, "sample_rate": source.sample_rate, "num_spks": source.num_spks,
             "input": [config.batch_size or (1 if length else None), length], "config": dataclasses.asdict(source),
             "device_target": config.device_target, "rnn_kernel": kernel, "fp16": config.fp16,
-            "checkpoint": shown(Path(config.ckpt_path).name), "checkpoint_sha256": sha256(config.ckpt_path),
+            "checkpoint": shown(Path(config.model_path).name), "checkpoint_sha256": sha256(config.model_path),
             "created_by": f"dprnn {__version__}"}
     make = {"MINDIR": mindir, "ONNX": onnx, "MINDIR_LITE": lite}[config.file_format]
     try:
@@ -63,7 +63,7 @@ def export(config):
         with tempfile.TemporaryDirectory() as folder:
             made = Path(folder) / f"model{path.suffix}"
             # compiles when it is first called
-            reference = build_model(source, weights, config.ckpt_path)
+            reference = build_model(source, weights, config.model_path)
             found = make(made, weights, reference, meta, config)
             raise_swallowed()
             names = {made: path}
@@ -126,7 +126,7 @@ def write_meta(model_path, meta):
 
 def mindir(path, weights, reference, meta, config):
     """Write a MINDIR with its sidecar and compare it with the checkpoint. Returns what was found."""
-    network = build_model(reference.config, weights, config.ckpt_path, meta["rnn_kernel"])
+    network = build_model(reference.config, weights, config.model_path, meta["rnn_kernel"])
     if meta["fp16"]:
         for parameter in network.get_parameters():
             if parameter.ndim == 2:  # matrices; src/linear.py computes their products in their precision

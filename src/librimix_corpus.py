@@ -4,6 +4,7 @@ What cannot be used is named under one of these reasons: missing file, unreadabl
 noise too short, NaN or infinite; with --skip_bad its mixtures are left out, else it is an error.
 """
 
+import dataclasses
 import os
 from collections import defaultdict, namedtuple
 from concurrent.futures import ThreadPoolExecutor
@@ -25,9 +26,10 @@ from src.librimix import (
     unperturbed,
 )
 from src.mix_columns import length_at
+from src.options import comma_list
 from src.progress import Progress
 from src.subset import Loaded, Skip, Subset, stamp
-from src.wav_tree import WavTree
+from src.wav_tree import WavTree, is_info, subset_name
 
 SHOWN = 5  # files named in an error
 LOOKERS = 8  # threads that look at files: a network disk answers slowly, but many at once
@@ -54,6 +56,7 @@ def metadata_subsets(config):
         found = ", ".join(f"{name} {count}" for name, count in counts.items())
         raise UserError(f"--metadata: the files differ in their number of sources ({found}); give those of one corpus")
     speakers = next(iter(counts.values()))
+    config = dataclasses.replace(config, task=config.task or _task(config, tables.values()))
     if config.num_spks not in (0, 1 if config.task in ENHANCEMENT_TARGET else speakers):
         raise UserError(f"--metadata: its mixtures have {speakers} sources, but --num_spks is {config.num_spks}")
     kinds = wav_kinds(config)
@@ -77,20 +80,18 @@ def metadata_subsets(config):
     return subsets
 
 
-def subset_name(path, speakers=None):
-    """LibriMix's name of the subset of a CSV: libri2mix_train-clean-100.csv is train-100; others keep their stem."""
-    stem = Path(path).stem
-    head, _, tail = stem.partition("_")
-    if head.startswith("libri") and head.endswith("mix") and head[5:-3].isdigit() and tail:
-        return tail.replace("-clean", "")
-    return stem
+def _task(config, tables):
+    """What metadata is for where nobody says: one voice and a noise are for enhancement, else sep_clean."""
+    rows = [row for _, rows in tables for row in rows[:1]]
+    alone = all(len(row.source_paths) == 1 and row.noise_path for row in rows)
+    return "enh_single" if alone and config.wham_dir else "sep_clean"
 
 
 def wav_kinds(config):
     """The mixtures of ``--write_wav``: those asked for, else mix_clean, and all three if there is noise."""
     if not config.write_wav:
         return []
-    kinds = [word.strip() for word in config.wav_types.split(",") if word.strip()]
+    kinds = comma_list(config.wav_types)
     for kind in kinds:
         if kind not in MIXTURES:
             raise UserError(f"--wav_types {kind}: must be of {', '.join(MIXTURES)}")
@@ -100,14 +101,13 @@ def wav_kinds(config):
 def _choose(config):
     """{subset name: path} of the metadata files that are wanted."""
     paths = []
-    for word in (word.strip() for word in config.metadata.split(",")):
-        path = Path(word)
-        if word and path.is_dir():
-            inner = sorted(p for p in path.glob("*.csv") if "info" not in p.name)
+    for path in map(Path, comma_list(config.metadata)):
+        if path.is_dir():
+            inner = sorted(p for p in path.glob("*.csv") if not is_info(p))
             if not inner:
                 raise UserError(f"--metadata {path}: a folder without CSV files")
             paths += inner
-        elif word:
+        else:
             paths.append(path)
     named = defaultdict(list)
     for path in paths:
@@ -115,7 +115,7 @@ def _choose(config):
     for name, group in named.items():
         if len(group) > 1:
             raise UserError(f"--metadata: {' and '.join(map(str, group))} would both be written to {name}")
-    chosen = [word.strip() for word in config.subsets.split(",") if word.strip()] or list(named)
+    chosen = comma_list(config.subsets) or list(named)
     for name in chosen:
         if name not in named:
             raise UserError(f"--subsets {name}: not in the metadata, which has {', '.join(named)}")

@@ -19,8 +19,10 @@ from src.librimix import MIXTURES
 from src.mix_columns import extra_cells
 from src.mix_levels import measure
 from src.mix_plan import divide, find_noises, find_rooms, find_voices, long_enough, make_rows, working_rate
+from src.options import comma_list
 from src.preprocess import left_out, preprocess
 from src.subset import stamp
+from src.wav_tree import RESERVED, subset_name, table_name
 
 WHERE = ("speech_dir", "noise_dir", "rir_dir")
 # options that say where and how fast, not what
@@ -40,7 +42,7 @@ def make_mixtures(config):
 def _make_mixtures(config):
     kinds = mixture_kinds(config)
     folder = Path(config.out_dir) / "metadata"
-    tables = {folder / f"libri{config.num_spks}mix_{name}.csv": rows for name, rows in plan(config).items()}
+    tables = {folder / table_name(config.num_spks, name): rows for name, rows in plan(config).items()}
     requests = {path: _request(config, kinds, rows) for path, rows in tables.items()}
     for path in tables:  # every refusal comes before any work
         if path.exists() and _receipt(path) != requests[path]:
@@ -59,8 +61,9 @@ def _make_mixtures(config):
     if not config.metadata_only:
         preprocess(PreprocessConfig(
             librispeech_dir=config.speech_dir, wham_dir=config.noise_dir, rir_dir=config.rir_dir, out_dir="",
-            metadata=",".join(map(str, tables)), write_wav=config.out_dir, wav_types=",".join(kinds),
-            sample_rate=config.sample_rate, mode=config.mode, num_workers=config.num_workers))
+            task="sep_clean", metadata=",".join(map(str, tables)), write_wav=config.out_dir,
+            wav_types=",".join(kinds), sample_rate=config.sample_rate, mode=config.mode,
+            num_workers=config.num_workers))
     return list(tables)
 
 
@@ -74,7 +77,7 @@ def mixture_kinds(config):
                       ("min_seconds", "max_seconds")):
         if getattr(config, low) > getattr(config, high):
             raise UserError(f"--{low} {getattr(config, low)} is above --{high} {getattr(config, high)}")
-    kinds = list(dict.fromkeys(word.strip() for word in config.wav_types.split(",") if word.strip()))
+    kinds = list(dict.fromkeys(comma_list(config.wav_types)))
     for kind in kinds:
         if kind not in MIXTURES:
             raise UserError(f"--wav_types {kind}: must be of {', '.join(MIXTURES)}")
@@ -135,10 +138,16 @@ def _noises(config, voices):
 
 def _subsets(config):
     """(names, shares of the speakers, numbers of mixtures) of the subsets."""
-    names = [word.strip() for word in config.subsets.split(",") if word.strip()]
+    names = comma_list(config.subsets)
     if not names or len(set(names)) < len(names) or any(not name.replace("-", "").isalnum() for name in names):
         raise UserError(f"--subsets {config.subsets}: give different names of letters, digits and -, such as "
                         "train,dev,test")
+    folders = [subset_name(table_name(config.num_spks, name)) for name in names]
+    for name, folder in zip(names, folders):
+        if not folder or RESERVED.fullmatch(folder):
+            raise UserError(f"--subsets {name}: another part of the corpus has this name; choose another one")
+        if folders.count(folder) > 1:
+            raise UserError(f"--subsets {config.subsets}: two of them would be written to {folder}; choose other names")
 
     def numbers(option, text, kind):
         try:

@@ -1,23 +1,47 @@
-"""Options: typed dataclass fields that are flags and YAML keys, and the checks of their values."""
+"""Options: typed dataclass fields that are flags and YAML keys, their other names, and the checks of their values."""
 
 import dataclasses
 import difflib
-import typing
 from dataclasses import field
 
 from src.errors import UserError
 
+# {script: {another name: the option}}. One thing has one name that every script understands: model_path, out_dir (a
+# folder), file_name (a file), batch_size, num_workers, speech_dir, noise_dir. Names that scripts had before stay valid.
+ALIASES = {
+    "preprocess": {"speech_dir": "librispeech_dir", "noise_dir": "wham_dir"},
+    "train": {"out_dir": "save_folder", "checkpoint": "init_from"},
+    "eval": {"ckpt_path": "model_path"},
+    "export": {"ckpt_path": "model_path"},
+    "separate": {"ckpt_path": "model_path"},
+    "serve": {"ckpt_path": "model_path", "batch_size": "batch", "num_workers": "workers"},
+    "convert": {"file_name": "out"},
+}
 
-def option(default, text, *, choices=None, low=None, high=None, above=None, old=None):
-    """A dataclass field that is also a flag. ``low``/``high`` are inclusive bounds, ``above`` an exclusive one;
-    ``old`` is a name it had before, which still works."""
-    return field(default=default, metadata=dict(text=text, choices=choices, low=low, high=high, above=above, old=old))
+
+def option(default, text, *, choices=None, low=None, high=None, above=None):
+    """A dataclass field that is also a flag. ``low``/``high`` are inclusive bounds, ``above`` an exclusive one."""
+    return field(default=default, metadata=dict(text=text, choices=choices, low=low, high=high, above=above))
+
+
+def script_name(cls):
+    """The script a config class belongs to: TrainConfig is train's."""
+    return cls.__name__.removesuffix("Config").lower()
+
+
+def option_names(cls):
+    """{name: field} of a script's options, by every name they have; hyphens are for the caller to replace."""
+    return {f.name: f.name for f in dataclasses.fields(cls)} | ALIASES.get(script_name(cls), {})
+
+
+def comma_list(text):
+    """The words of a text with commas, without empty ones."""
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def check_value(name, value, spec, where):
     """Return ``value`` as the type of field ``spec``, or raise :class:`UserError` naming ``where`` it came from."""
-    kind = spec.type if isinstance(spec.type, type) else typing.get_type_hints(spec.type)
-    meta = spec.metadata
+    kind, meta = spec.type, spec.metadata
     try:
         if kind is bool:
             value = _to_bool(value)
@@ -37,7 +61,7 @@ def check_value(name, value, spec, where):
                 raise ValueError
         elif not isinstance(value, str):
             raise ValueError
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         words = {bool: "true or false", int: "a whole number", float: "a number", str: "text",
                  tuple: "text, or a list of it"}
         raise UserError(f"{where}: {name} must be {words[kind]}, got {value!r}") from None

@@ -192,7 +192,8 @@ def build(target, run, config):
         target.discard = True
         raise UserError(f"{subset.name}: not one usable mixture; nothing written")
     return written, Manifest(
-        subset=subset.name, corpus=subset.corpus, mixture=subset.mixture, targets=subset.targets, task=config.task,
+        subset=subset.name, corpus=subset.corpus, mixture=subset.mixture, targets=subset.targets,
+        task=subset.recipe.options["task"],
         num_spks=len(subset.targets), sample_rate=config.sample_rate, rows=len(lengths),
         hours=sum(lengths) / config.sample_rate / 3600, min_length=min(lengths), max_length=max(lengths),
         shards=[shard_entry(job, result) for job, result in zip(target.jobs, written)

@@ -6,19 +6,17 @@ goes on writes the same files again.
 """
 
 import csv
-import dataclasses
 import io
 import os
 import re
 import shutil
 from pathlib import Path
 
-import yaml
-
 from src import checkpoint
 from src.errors import UserError, disk_errors
 from src.files import link, make_folder, write
 from src.output import Lenient
+from src.recipe import dump_yaml
 
 LOG_FIELDS = ("step", "epoch", "train_loss", "valid_loss", "valid_si_snri", "lr", "grad_norm", "step_seconds",
               "skipped_steps", "minutes", "audio_per_second", "peak_gb")
@@ -99,7 +97,7 @@ class RunFolder:
                               *self._older("best").values()):
                     stale.unlink(missing_ok=True)
                 shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
-            write(self.path / "config.yaml", yaml.safe_dump(dataclasses.asdict(self.config), sort_keys=False))
+            write(self.path / "config.yaml", dump_yaml(self.config))
             kept = [] if rows is None else self._whole_rows()[:rows]
             self.rows = len(kept)
             lines = [LOG_FIELDS] + [[row.get(k) or "" for k in LOG_FIELDS] for row in kept]

@@ -4,7 +4,6 @@ Recordings of any rate are resampled; long ones are cut into pieces, since a row
 of it are wanted. The rows of a speaker follow each other, and the manifest has their lengths.
 """
 
-import dataclasses
 import os
 import shutil
 from collections import defaultdict, namedtuple
@@ -98,7 +97,7 @@ def find_sources(config):
     """{subset: (folder, list[Recording], {reason: [name]})} of a mixture tree's sources or a tree of recordings."""
     found = {}
     if config.task == "speech" and Path(config.in_dir).is_dir() and holds_mixtures(config.in_dir):
-        trees = find_subsets(dataclasses.replace(config, task="sep_clean"))
+        trees = find_subsets(config)
         for name, tree in trees.items():
             found[name] = (tree.mixture_dir.parent, *recordings_of_mixtures(tree))
     else:

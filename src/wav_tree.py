@@ -6,6 +6,7 @@
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,37 @@ from src.files import write
 from src.librimix import mix
 
 EPS = 1e-10  # LibriMix's, in the signal-to-noise ratios of its metrics
+
+
+def corpus_name(speakers):
+    """Name of the folder of a corpus."""
+    return f"Libri{speakers}Mix"
+
+
+def branch_name(sample_rate, mode):
+    """Path of the folder of subsets below the corpus: wav8k/min, wav22.05k/max."""
+    return f"wav{sample_rate / 1000:g}k/{mode}"
+
+
+def table_name(speakers, subset):
+    """File name of a subset's metadata."""
+    return f"libri{speakers}mix_{subset}.csv"
+
+
+def subset_name(path):
+    """LibriMix's name of the subset of a CSV: libri2mix_train-clean-100.csv is train-100; others keep their stem."""
+    match = re.fullmatch(r"libri\d+mix_(.+)", Path(path).stem)
+    return match[1].replace("-clean", "") if match else Path(path).stem
+
+
+def is_info(path):
+    """Whether a CSV tells of the recordings, as libri2mix_dev-clean_info.csv does; libri2mix_info.csv is a subset."""
+    path, name = Path(path), subset_name(path)
+    return "info" in path.name and (name == path.stem or "_info" in name)
+
+
+# what a subset cannot be called, since it would be taken for another part of the tree
+RESERVED = re.compile(r"Libri\d+Mix|wav[\d.]+k|min|max|metadata|mix|s\d+", re.IGNORECASE)
 
 
 class WavTree:
@@ -32,7 +64,7 @@ class WavTree:
 
     def __init__(self, root, subset, speakers, sample_rate, mode, kinds):
         self.subset, self.speakers, self.sample_rate, self.kinds = subset, speakers, sample_rate, tuple(kinds)
-        self.branch = Path(root) / f"Libri{speakers}Mix" / f"wav{sample_rate / 1000:g}k" / mode
+        self.branch = Path(root) / corpus_name(speakers) / branch_name(sample_rate, mode)
         self.target = self.branch / subset
         self.noisy = any(kind != "mix_clean" for kind in kinds)
         self.folders = [f"s{n + 1}" for n in range(speakers)] + ["noise"] * self.noisy + list(self.kinds)

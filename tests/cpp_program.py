@@ -17,7 +17,7 @@ from tests.synth import ROOT, run
 HERE = ROOT / "ascend310_infer"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def build(sanitize=False):
     """Folder of the built programs."""
     folder = Path(os.environ.get("BUILD_DIR", HERE)) / ("build-sanitize" if sanitize else "build")

@@ -23,6 +23,7 @@ def test_settings_are_text_and_checked(tmp_path):
     assert values == {"epochs": 3, "lr": 1e-4, "optimizer": "adam", "batch_size": 2, "dynamic_mixing": False}
     assert (recipe, start) == ("dprnn_demo", "")
     assert container.read_settings(tmp_path / "none.json") == ({}, "", "")
+    assert settings(tmp_path, checkpoint="a.ckpt") == ({}, "", "a.ckpt"), "by the names that train.py knows"
     for words, match in ((dict(epoch="3"), "unknown hyperparameter 'epoch'; did you mean epochs"),
                          (dict(epochs="many"), "epochs must be a whole number"), (dict(save_folder="/"), "unknown")):
         with pytest.raises(UserError, match=match):

@@ -320,6 +320,6 @@ def test_full_scale_float_is_not_beyond_it(tmp_path):
 def test_tree_is_plain_folders(tmp_path):
     """A Tree can be made by hand, for folders with other names."""
     write_subset(tmp_path, 2)
-    tree = Tree(tmp_path / "mix_clean", (tmp_path / "s2", tmp_path / "s1"))
+    tree = Tree(tmp_path / "mix_clean", (tmp_path / "s2", tmp_path / "s1"), "sep_clean")
     mixtures, _ = pair(tree)
     assert [path.parent.name for path in mixtures[0].source_paths] == ["s2", "s1"]

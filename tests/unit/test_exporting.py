@@ -44,7 +44,7 @@ def saved(tmp_path):
 ], ids=lambda o: "-".join(f"{k}={v}" for k, v in o.items()) or "MINDIR")
 def test_equals_the_checkpoint(saved, options):
     network, path = saved
-    written, found = export(ExportConfig(ckpt_path=path, device_target="CPU", check_seconds=1, **options))
+    written, found = export(ExportConfig(model_path=path, device_target="CPU", check_seconds=1, **options))
     beside = [] if written.suffix == ".onnx" else [".json"]
     assert "checkpoint" in found
     assert {p.suffix for p in written.parent.iterdir()} == {".ckpt", written.suffix, *beside}, "nothing else is left"
@@ -66,14 +66,14 @@ def test_equals_the_checkpoint(saved, options):
 
 def test_a_mindir_with_a_loop_takes_several_lengths(tmp_path):
     network, path = save(tmp_path, rnn_type="GRU")
-    model = open_model(export(ExportConfig(ckpt_path=path, device_target="CPU"))[0])
+    model = open_model(export(ExportConfig(model_path=path, device_target="CPU"))[0])
     for shape in ((1, 50), (2, 333), (1, 50)):
         assert np.abs(model(noise(*shape)) - network(Tensor(noise(*shape))).asnumpy()).max() <= 1e-5
 
 
 def test_ascend_flavour_from_any_host(saved):
     _, path = saved
-    written, found = export(ExportConfig(ckpt_path=path, device_target="Ascend"))
+    written, found = export(ExportConfig(model_path=path, device_target="Ascend"))
     assert b"DynamicRNN" in written.read_bytes() and "Ascend" in found
     assert json.loads(meta_path(written).read_text())["rnn_kernel"] == "dynamic"
     with pytest.raises(UserError, match="runs there only"):
@@ -86,9 +86,9 @@ def test_ascend_flavour_from_any_host(saved):
 def test_a_mindir_becomes_onnx_like_its_checkpoint(saved):
     network, path = saved
     name = str(Path(path).parent / "other")
-    mindir, _ = export(ExportConfig(ckpt_path=path, device_target="CPU", file_name=name))
+    mindir, _ = export(ExportConfig(model_path=path, device_target="CPU", file_name=name))
     assert str(mindir) == name + ".mindir"
-    written, _ = export(ExportConfig(ckpt_path=str(mindir), file_format="ONNX", check_seconds=1))
+    written, _ = export(ExportConfig(model_path=str(mindir), file_format="ONNX", check_seconds=1))
     x = noise(1, 500)
     assert np.abs(open_model(written)(x) - network(Tensor(x)).asnumpy()).max() <= 1e-5
 
@@ -101,7 +101,7 @@ def test_a_mindir_becomes_onnx_like_its_checkpoint(saved):
 def test_what_cannot_be_is_refused(tmp_path, options, word):
     _, path = save(tmp_path, rnn_type="GRU")
     with pytest.raises(UserError, match=word):
-        export(ExportConfig(ckpt_path=path, **options))
+        export(ExportConfig(model_path=path, **options))
     assert [p.name for p in tmp_path.iterdir()] == ["net.ckpt"]
 
 
@@ -117,13 +117,13 @@ def test_an_export_that_disagrees_is_not_written(saved, monkeypatch, tmp_path, f
 
     monkeypatch.setattr(exporting, "build_model", wrong)
     with pytest.raises(UserError, match="disagrees"):
-        export(ExportConfig(ckpt_path=path, file_format=file_format, device_target="CPU", check_seconds=1))
+        export(ExportConfig(model_path=path, file_format=file_format, device_target="CPU", check_seconds=1))
     assert [p.name for p in tmp_path.iterdir()] == ["net.ckpt"]
 
 
 def test_a_broken_mindir_is_refused(saved):
     _, path = saved
-    written, _ = export(ExportConfig(ckpt_path=path, device_target="CPU"))
+    written, _ = export(ExportConfig(model_path=path, device_target="CPU"))
     whole = written.read_bytes()
     written.write_bytes(whole[:-10])
     with pytest.raises(UserError, match="truncated"):
@@ -139,7 +139,7 @@ def test_a_broken_mindir_is_refused(saved):
 
 def test_a_broken_or_foreign_onnx_is_refused(saved, tmp_path):
     _, path = saved
-    written, _ = export(ExportConfig(ckpt_path=path, file_format="ONNX", check_seconds=1))
+    written, _ = export(ExportConfig(model_path=path, file_format="ONNX", check_seconds=1))
     whole = written.read_bytes()
     written.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match="truncated"):
