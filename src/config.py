@@ -220,7 +220,7 @@ class ExportConfig(DeviceConfig):
     static_length: float = option(0.0, "input seconds of a fixed-length model; 0: any length", low=0.0)
     batch_size: int = option(0, "the one batch size of the model; 0: any (1 for a fixed length)", low=0)
     check_seconds: float = option(0.0, "longest input on which the export is compared with the model; 0: 2.1 s, ONNX "
-                                  "60 s (shortened for models whose memory would not fit)", low=0.0)
+                                  "60 s (less if memory would not suffice)", low=0.0)
     rnn_kernel: str = option("auto", "MINDIR: packed (CPU), dynamic (Ascend), loop (matrix products, everywhere); auto "
                              "takes the fastest of device_target", choices=("auto", "packed", "dynamic", "loop"))
     fp16: bool = option(False, "MINDIR: matrices and their products in half precision (norms stay in fp32)")
