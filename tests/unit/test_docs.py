@@ -174,3 +174,14 @@ def test_code_map_names_every_file(path):
             assert f"`src/{file.name}`" in text, file.name
         elif file.is_dir() and file.name != "__pycache__":
             assert f"`src/{file.name}/`" in text, file.name
+
+
+def test_ci_and_pre_commit_do_what_the_scripts_do():
+    import yaml
+
+    steps = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["check"]["steps"]
+    assert [step["run"] for step in steps if "run" in step] == ["bash scripts/quickstart.sh",
+                                                                "bash scripts/run_tests.sh"]
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    version = re.search(r"^ruff==(\S+)", (ROOT / "requirements-dev.txt").read_text(), re.M)[1]
+    assert [repo["rev"] for repo in hooks] == [f"v{version}"]
