@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train on several devices of this machine (or of several, see README); output: terminal, train.log, train_parallel/.
+# Train on several devices of this machine (or of several, see docs/en/training.md); output: terminal, train.log, train_parallel/.
 usage() {
     echo "Usage: bash scripts/run_distribute_train.sh [DEVICE_NUM] [DISTRIBUTE] [RANK_TABLE_FILE] [DATA_DIR] [--flag value ...]"
     echo "  DEVICE_NUM       processes on this machine, one per device; 1 trains on one device as train.py does"

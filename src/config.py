@@ -53,7 +53,7 @@ class PreprocessConfig:
     task: str = option("", "mixture and targets; empty: sep_clean, or what a corpus without clean mixtures is for; "
                        "speech and noise: single recordings, for dynamic mixing",
                        choices=("", "sep_clean", "sep_noisy", "enh_single", "enh_both", "speech", "noise"))
-    speaker_level: int = option(1, "task speech: the speaker's folder is so many levels below the subset's", low=1)
+    speaker_level: int = option(1, "task speech: depth of the speaker's folder below the subset's folder", low=1)
     subsets: str = option("", "comma-separated subset folders; empty: every one the corpus has")
     train_name: str = option("", "output name for the training subset (train*, tr); empty: its own name")
     test_name: str = option("", "output name for the test subset (test, tt); empty: its own name")
@@ -65,8 +65,8 @@ class PreprocessConfig:
     strict: bool = option(False, "fail, and write nothing, if anything had to be skipped")
     skip_bad: bool = option(False, "metadata: leave out (and report) mixtures whose files are missing or bad")
     write_wav: str = option("", "metadata: also write LibriMix's wav tree below this folder; --out_dir '' for it alone")
-    wav_types: str = option("", "of write_wav: mix_clean,mix_both,mix_single; empty: all if there is wham_dir, else "
-                                "mix_clean")
+    wav_types: str = option("", "signals to write with write_wav, of mix_clean,mix_both,mix_single; empty: all with "
+                            "wham_dir, else mix_clean")
     dry_run: bool = option(False, "print counts, hours, sizes and missing files, and write nothing")
     verify: str = option("", "read all records of this folder again and compare them with their manifest, only that")
 
@@ -80,14 +80,14 @@ class MixConfig:
     rir_dir: str = option("", "wavs of room impulse responses, those of a room in one folder; empty: no reverberation")
     out_dir: str = option("mixtures", "output: Libri2Mix/wav8k/min/<subset>/ and metadata/libri2mix_<subset>.csv")
     subsets: str = option("train", "comma-separated subsets; no speaker, noise or room is in two of them")
-    shares: str = option("", "of the speakers for each subset, as 80,10,10; empty: equal")
-    num_mixtures: str = option("0", "of each subset, as 1000,100; 0: as many as use every recording at most once")
+    shares: str = option("", "share of the speakers for each subset, as 80,10,10; empty: equal shares")
+    num_mixtures: str = option("0", "mixtures in each subset, as 1000,100; 0: every recording is used at most once")
     num_spks: int = option(2, "voices in a mixture, of different speakers; 1 with noise is for enhancement", low=1,
                            high=8)
-    sample_rate: int = option(8000, "of the mixtures, Hz; recordings of any rate are resampled", low=1)
+    sample_rate: int = option(8000, "sample rate of the mixtures, Hz; recordings of any rate are resampled", low=1)
     mode: str = option("min", "min cuts to the shortest voice, max pads to the longest", choices=("min", "max"))
-    wav_types: str = option("", "of mix_clean,mix_both,mix_single; empty: all there can be")
-    speaker_level: int = option(1, "the speaker's folder is so many levels below speech_dir", low=1)
+    wav_types: str = option("", "signals to write, of mix_clean,mix_both,mix_single; empty: all that are possible")
+    speaker_level: int = option(1, "depth of the speaker's folder below speech_dir", low=1)
     min_seconds: float = option(1.0, "shorter recordings are skipped and reported", low=0.5)
     max_seconds: float = option(40.0, "longer recordings and noises are used in windows of at most this", low=1.0)
     level: str = option("loudness", "how levels are measured: loudness in LUFS (as LibriMix), or rms of the active "
@@ -114,9 +114,8 @@ class DynamicMixingConfig:
     epoch_mixtures: int = option(0, "mixtures in an epoch; 0: as many as the speech has segments per speaker", low=0)
     level_low: float = option(-35.0, "lowest mean level of a mixture's voices, dBFS", low=-80.0, high=0.0)
     level_high: float = option(-15.0, "highest mean level of a mixture's voices, dBFS", low=-80.0, high=0.0)
-    level_spread: float = option(4.0, "each voice's level is so far from their mean at most, dB", low=0.0, high=40.0)
-    speed_change: float = option(0.05, "each voice plays faster or slower by up to this share; 0: never", low=0.0,
-                                 high=0.5)
+    level_spread: float = option(4.0, "largest distance of a voice's level from the mean level, dB", low=0.0, high=40.0)
+    speed_change: float = option(0.05, "largest relative change of each voice's speed; 0: none", low=0.0, high=0.5)
     noise_dir: str = option("", "MindRecord folder of noises to add (preprocess.py --task noise); empty: none")
     noise_prob: float = option(1.0, "share of mixtures with noise", low=0.0, high=1.0)
     snr_low: float = option(0.0, "lowest level of the voices together against the noise, dB", low=-60.0, high=100.0)
@@ -131,22 +130,23 @@ class DynamicMixingConfig:
 class TrainConfig(ModelConfig, DeviceConfig, DynamicMixingConfig):
     """train.py: the recipe. Defaults are the original's (Libri2Mix, kernel 2, K 250)."""
 
-    train_dir: str = option("data/train-100", "MindRecord folder to train on; with dynamic_mixing one of task speech")
+    train_dir: str = option("data/train-100", "MindRecord folder to train on; with dynamic_mixing a folder of "
+                            "preprocess.py --task speech")
     valid_dir: str = option("data/dev", "MindRecord folder for validation each epoch; empty: none")
     save_folder: str = option("checkpoints/dprnn", "output: last.ckpt, best.ckpt, train_log.csv, config.yaml")
     segment: float = option(4.0, "training crop, seconds", above=0.0)
     cv_maxlen: float = option(0.0, "validation: longest utterance, seconds, longer ones are cut; 0: full", low=0.0)
     batch_size: int = option(3, "mixtures per device whose gradient is computed together", low=1)
-    accumulate: int = option(1, "batches per optimizer step: as one batch so many times as large, in the memory of one",
-                             low=1)
-    recompute: int = option(0, "the RNNs of so many dual-path blocks run again for the gradient instead of keeping "
-                            "what it needs: less memory, more time", low=0)
+    accumulate: int = option(1, "batches per optimizer step; N batches act as one batch N times as large", low=1)
+    recompute: int = option(0, "dual-path blocks whose RNNs run again in the backward pass: less memory, more time",
+                            low=0)
     epochs: int = option(100, "passes over the training set", low=1)
     max_minutes: float = option(0.0, "stop after this many minutes of wall time, with a last validation; 0: no limit",
                                 low=0.0)
     max_steps: int = option(0, "stop after this many optimizer steps; 0: no limit", low=0)
-    valid_every: float = option(1.0, "validate each so many epochs (the last epoch always)", above=0.0)
-    early_stop: int = option(0, "stop after so many validations without a better SI-SNRi; 0: never", low=0)
+    valid_every: float = option(1.0, "epochs from one validation to the next; the last epoch is always validated",
+                                above=0.0)
+    early_stop: int = option(0, "validations without a better SI-SNRi after which training stops; 0: never", low=0)
     seed: int = option(1, "seed of weights, shuffling, crops and dropout", low=0)
     num_workers: int = option(2, "loader threads", low=1, high=64)
     optimizer: str = option("adam", "optimizer", choices=("adam", "sgd"))
@@ -160,21 +160,22 @@ class TrainConfig(ModelConfig, DeviceConfig, DynamicMixingConfig):
     lr_decay: float = option(0.5, "piecewise, plateau: the factor; for exponential use 0.98", above=0.0, high=1.0)
     decay_epochs: int = option(2, "exponential: epochs per factor", low=1)
     patience: int = option(5, "plateau: validations without a better SI-SNRi before the rate is multiplied", low=1)
-    warmup_steps: int = option(0, "the rate grows from 0 over the first so many steps, under any schedule", low=0)
-    loss_threshold: float = option(0.0, "utterances whose loss is below this (-30, dB) are learnt: they give no "
-                                        "gradient; 0: all do", low=-200.0, high=0.0)
-    ema: float = option(0.0, "decay of a running mean of the weights (0.999), which is what is validated and kept as "
-                        "best.ckpt; 0: none", low=0.0, high=0.999999)
+    warmup_steps: int = option(0, "steps in which the rate grows from 0, under any schedule", low=0)
+    loss_threshold: float = option(0.0, "utterances with a loss below this (for example -30 dB) give no gradient; 0: "
+                                   "all give one", low=-200.0, high=0.0)
+    ema: float = option(0.0, "decay of the running mean of the weights, for example 0.999; the mean is validated and "
+                        "kept as best.ckpt; 0: none", low=0.0, high=0.999999)
     amp: str = option("none", "matrix products of the separator in fp16 or bf16; weights, norms, loss and clipping "
                       "stay fp32", choices=("none", "fp16", "bf16"))
-    loss_scale: float = option(32768.0, "fp16: the loss is multiplied by this before its gradient is taken; halved at "
-                               "an overflow, doubled after 2000 good steps", low=1.0)
-    max_bad_steps: int = option(20, "stop when so many steps in a row are not finite", low=1)
-    log_every: int = option(20, "print a progress line every so many steps", low=1)
-    save_minutes: float = option(10.0, "last.ckpt is at most this old, and a step; 0: written each step", low=0.0)
-    keep_last: int = option(2, "the newest so many states are kept, to resume from; each is three times the weights "
-                            "(32 MB for 2.6 M parameters)", low=1)
-    keep_best: int = option(1, "so many of the best validations are kept", low=1)
+    loss_scale: float = option(32768.0, "fp16: factor on the loss before the gradient; halved at an overflow, doubled "
+                               "after 2000 good steps", low=1.0)
+    max_bad_steps: int = option(20, "steps in a row with a loss or gradient that is not finite, after which training "
+                                "stops", low=1)
+    log_every: int = option(20, "steps from one progress line to the next", low=1)
+    save_minutes: float = option(10.0, "largest age of last.ckpt, minutes; 0: written at each step", low=0.0)
+    keep_last: int = option(2, "newest states that are kept to resume from; each is three times the weights (32 MB "
+                            "for 2.6 M parameters)", low=1)
+    keep_best: int = option(1, "best validations whose weights are kept", low=1)
     tensorboard: bool = option(False, "also write event files to <save_folder>/tensorboard (needs tensorboardX)")
     distribute: bool = option(False, "one of several processes: run_distribute_train.sh starts them and sets this")
     resume: bool = option(False, "continue from <save_folder>/last.ckpt")
@@ -190,7 +191,7 @@ class EvalConfig(DeviceConfig):
     model_path: str = option("", "checkpoint (.ckpt) or exported model (.mindir, .onnx)")
     estimates_dir: str = option("", "instead of a model: a folder of <id>_s1.wav <id>_s2.wav ... to score")
     data_dir: str = option("", "MindRecord folder, or a wav tree with mix*/ s1/ s2/ ...")
-    batch_size: int = option(1, "mixtures of exactly equal length separated together (no padding: gLN would see it)",
+    batch_size: int = option(1, "mixtures of exactly equal length that are separated together; there is no padding",
                              low=1)
     metrics: str = option("si_snr", "comma-separated, of si_snr,sdr,pesq,stoi; si_snr is always among them")
     cal_sdr: bool = option(False, "also SDR and its improvement: the same as sdr in metrics")
@@ -204,8 +205,8 @@ class EvalConfig(DeviceConfig):
     compare_with: str = option("", "another model, folder of estimates, or out_dir of an earlier evaluation of the "
                                "same utterances: paired differences")
     report: bool = option(True, "write report.html")
-    examples: int = option(3, "so many of the worst and of the best utterances to hear in the report", low=0, high=20)
-    max_utterances: int = option(0, "score only the first so many; 0: all", low=0)
+    examples: int = option(3, "number of worst and of best utterances to hear in the report", low=0, high=20)
+    max_utterances: int = option(0, "number of utterances to score, from the first; 0: all", low=0)
 
 
 @dataclass
@@ -219,7 +220,7 @@ class ExportConfig(DeviceConfig):
     static_length: float = option(0.0, "input seconds of a fixed-length model; 0: any length", low=0.0)
     batch_size: int = option(0, "the one batch size of the model; 0: any (1 for a fixed length)", low=0)
     check_seconds: float = option(0.0, "longest input on which the export is compared with the model; 0: 2.1 s, ONNX "
-                                  "60 s (shortened for models whose memory would not fit)", low=0.0)
+                                  "60 s (less if memory would not suffice)", low=0.0)
     rnn_kernel: str = option("auto", "MINDIR: packed (CPU), dynamic (Ascend), loop (matrix products, everywhere); auto "
                              "takes the fastest of device_target", choices=("auto", "packed", "dynamic", "loop"))
     fp16: bool = option(False, "MINDIR: matrices and their products in half precision (norms stay in fp32)")
