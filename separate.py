@@ -40,7 +40,7 @@ def main(argv):
 def open_batch(batch, config):
     from src.separator import Separator
 
-    return batch(Separator.load(config.model_path or None, config.device_target, config.device_id,
+    return batch(Separator.load(config.model_path or None, config.device_target, config.device_id, config.runtime,
                                 window=config.window, overlap=config.overlap), config)
 
 

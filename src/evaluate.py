@@ -28,8 +28,12 @@ def evaluate(config):
     metrics = chosen_metrics(config)
     if config.group_by and not config.groups:
         raise UserError("--group_by: give --groups, the CSV that has these columns")
-    estimate = ModelEstimates(config.model_path) if config.model_path else FileEstimates(config.estimates_dir)
-    other_rows, other = open_other(config.compare_with) if config.compare_with else (None, None)
+    options = dict(runtime=config.runtime, device_target=config.device_target, device_id=config.device_id)
+    if config.model_path:
+        estimate = ModelEstimates(config.model_path, **options)
+    else:
+        estimate = FileEstimates(config.estimates_dir)
+    other_rows, other = open_other(config.compare_with, **options) if config.compare_with else (None, None)
     data = open_data(config.data_dir, estimate.sample_rate, estimate.num_spks, config.task)
     facts = {"pesq_mode": pesq_mode(data.sample_rate)[0]} if "pesq" in metrics else {}
     metadata = Metadata(config.groups, config.group_by, data.num_spks) if config.groups else None

@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from src import checkpoint
+from src.checkpoint_file import Unreadable
 from src.errors import UserError
 
 LOG_FIELDS = ("step", "epoch", "train_loss", "valid_loss", "valid_si_snri", "lr", "grad_norm", "step_seconds",
@@ -60,7 +61,7 @@ class RunFolder:
         for path in found:
             try:
                 state = checkpoint.read(path)
-            except checkpoint.Unreadable as error:
+            except Unreadable as error:
                 trouble = trouble or error
                 say(f"{error}; going on from the one before")
                 continue
