@@ -7,6 +7,8 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+import yaml
+
 from src.config import OLD_NAMES, known_keys
 from src.errors import UserError
 from src.options import check_value, suggestion
@@ -14,8 +16,6 @@ from src.options import check_value, suggestion
 
 def read_yaml(path):
     """Read a flat YAML recipe and reject keys no script owns. Hyphens in keys read as underscores."""
-    import yaml  # most commands read none
-
     path = Path(path)
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -265,7 +265,8 @@ class ServeConfig(RuntimeConfig):
     max_json_mb: float = option(32.0, "largest JSON body, MB: it is decoded in memory", above=0.0)
     max_seconds: float = option(3600.0, "longest recording, seconds", above=0.0)
     queue_length: int = option(64, "requests and jobs that may wait; more are answered with 429", low=1)
-    threads: int = option(2, "threads that separate; the network itself runs for one of them at a time", low=1, high=64)
+    threads: int = option(2, "threads that separate; the network runs for two of them at a time in ONNX "
+                         "Runtime, for one in MindSpore", low=1, high=64)
     batch: int = option(8, "most short JSON signals of one length that go through the network together", low=1)
     timeout: float = option(600.0, "seconds that /invocations may take, and that a body may take to arrive", above=0.0)
     idle_timeout: float = option(20.0, "seconds without a byte after which a slow client is dropped", above=0.0)

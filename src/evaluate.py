@@ -47,7 +47,7 @@ def evaluate(config):
 
     scored = _score(estimate, data, metrics, config, "scoring")
     groups = tables(scored.rows, metrics, data.num_spks, metadata)
-    results = summary(scored, metrics, groups, facts | {_kind(estimate): estimate.name})
+    results = summary(scored, metrics, groups, facts | _made_by(estimate))
     write_results(out_dir, scored.rows, results)
     systems, differences = [(estimate, scored)], {}
     if config.compare_with:
@@ -55,7 +55,7 @@ def evaluate(config):
             found = _score(other, data, metrics, config, "scoring the other")
             write_results(out_dir / OTHER_FOLDER, found.rows,
                           summary(found, metrics, tables(found.rows, metrics, data.num_spks, metadata),
-                                  facts | {_kind(other): other.name}))
+                                  facts | _made_by(other)))
             systems.append((other, found))
             other_rows = found.rows
         differences, other_rows = compare(scored.rows, other_rows, metrics, config.compare_with)
@@ -79,8 +79,10 @@ def _fit(estimate, data):
     estimate.sample_rate, estimate.num_spks = data.sample_rate, data.num_spks
 
 
-def _kind(estimate):
-    return "model_path" if isinstance(estimate, ModelEstimates) else "estimates_dir"
+def _made_by(estimate):
+    if isinstance(estimate, ModelEstimates):
+        return {"model_path": estimate.name, "runtime": estimate.runtime}
+    return {"estimates_dir": estimate.name}
 
 
 def _score(estimate, data, metrics, config, label):

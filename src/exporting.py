@@ -10,7 +10,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
-from src import __version__
+from src import __version__, ready_models
 from src.checkpoint import build_model
 from src.device import KERNELS, resolve_target, rnn_kernel
 from src.errors import UserError
@@ -37,7 +37,8 @@ def export(config):
         UserError: no such model, a request that cannot be met, a folder that cannot be written, or a file that does
             not agree with the checkpoint.
     """
-    config = dataclasses.replace(config, device_target=resolve_target(config.device_target))
+    config = dataclasses.replace(config, device_target=resolve_target(config.device_target),
+                                 ckpt_path=str(ready_models.find(config.ckpt_path)))
     refuse(config)
     source, weights = read_weights(config.ckpt_path)
     suffix = SUFFIXES[config.file_format]
