@@ -40,7 +40,7 @@ def open_batch(batch, config):
     from src.interrupt import work_begins
     from src.separator import Separator
 
-    separator = Separator.load(config.model_path or None, config.device_target, config.device_id,
+    separator = Separator.load(config.model_path or None, config.device_target, config.device_id, config.runtime,
                                window=config.window, overlap=config.overlap)
     work_begins()
     return batch(separator, config)

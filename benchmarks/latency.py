@@ -24,22 +24,21 @@ RUNS = 10  # after the first, in each process
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model_path", "--ckpt_path", required=True)
+    parser.add_argument("--runtime", default="auto", help="of --measure: auto, mindspore or onnx")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--measure", action="store_true", help="only this model, in this process (for itself)")
     return parser.parse_args(argv)
 
 
-def python_runtime(path, seconds):
+def python_runtime(path, runtime, seconds):
     """Print the seconds to the first voices and the mean of the runs that follow."""
     started = time.time() - _process_age()
     import numpy as np
 
-    from src.device import setup
-    from src.inference import open_model
+    from src.inference import load_model
 
-    setup("CPU")
-    model = open_model(path)
+    model = load_model(path, runtime, "CPU")
     mixture = np.random.default_rng(0).normal(0, 0.1, (1, round(seconds * model.config.sample_rate))).astype(np.float32)
     model(mixture)
     cold = time.time() - started
@@ -70,7 +69,7 @@ def program(model, wavs, out):
 def main(argv):
     args = parse(argv)
     if args.measure:
-        python_runtime(args.model_path, args.seconds)
+        python_runtime(args.model_path, args.runtime, args.seconds)
         return
     import numpy as np
     import soundfile
@@ -82,7 +81,7 @@ def main(argv):
 
     setup("CPU")
     with TemporaryDirectory() as folder:
-        models = {"checkpoint": args.model_path}
+        models = {"checkpoint": args.model_path, "MindSpore": args.model_path}
         for name in ("MINDIR", "ONNX", "MINDIR_LITE"):
             config = ExportConfig(model_path=args.model_path, file_format=name, file_name=f"{folder}/{name.lower()}",
                                   device_target="CPU", check_seconds=1)
@@ -99,7 +98,8 @@ def main(argv):
                 if name == "MINDIR_LITE":
                     times[name].append(program(path, wavs, Path(folder) / "out"))
                 else:
-                    command = [sys.executable, __file__, "--measure", "--model_path", path, "--seconds", args.seconds]
+                    command = [sys.executable, __file__, "--measure", "--model_path", path, "--seconds", args.seconds,
+                               "--runtime", "mindspore" if name == "MindSpore" else "auto"]
                     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True)
                     times[name].append(tuple(map(float, done.stdout.split()[-2:])))
     for name, rounds in times.items():

@@ -194,7 +194,7 @@ def import_asteroid(config):
 
 def export_asteroid(config):
     """The checkpoint ``config.to_asteroid`` as ``.pth`` (needs torch) or ``.npz`` at ``config.out``."""
-    from src.inference import read_weights
+    from src.mindspore_runtime import read_weights
     from src.model import DPRNNTasNet
 
     model_config, values = read_weights(config.to_asteroid)

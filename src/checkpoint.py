@@ -1,4 +1,4 @@
-"""Checkpoints: written atomically, with the model's configuration inside, and the one way back in."""
+"""Checkpoints: written atomically, with the model's configuration inside; and networks and states from them."""
 
 import contextlib
 import dataclasses
@@ -9,19 +9,11 @@ from pathlib import Path
 import mindspore as ms
 from mindspore import Tensor
 
-from src.config import ModelConfig, model_part
+from src.checkpoint_file import AVERAGE_PREFIX, FORMAT, OPTIMIZER_PREFIX, read
+from src.config import model_part
 from src.errors import UserError
 from src.files import make_folder, rename, temporary_name
 from src.model import DPRNNTasNet
-from src.options import from_dict
-
-FORMAT = "dprnn-tasnet/1"
-OPTIMIZER_PREFIX = "optimizer."
-AVERAGE_PREFIX = "average."
-
-
-class Unreadable(UserError):
-    """A checkpoint that is truncated or corrupt."""
 
 
 def save(path, network, info, optimizer=None, average=None):
@@ -67,35 +59,6 @@ def own_parameters(optimizer):
     return [p for p in optimizer.get_parameters() if p.name not in weights]
 
 
-def read(path):
-    """Read a checkpoint of ours.
-
-    Returns:
-        tuple: (ModelConfig, info dict, {name: array}).
-    Raises:
-        UserError: missing, truncated or corrupt (:class:`Unreadable`), or not written by this project.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder, expected a checkpoint file (.ckpt)")
-    if not path.is_file():
-        raise UserError(f"{path}: no such checkpoint")
-    # load_checkpoint wants the suffix
-    if path.suffix != ".ckpt":
-        raise UserError(f"{path}: not a checkpoint: the name must end in .ckpt")
-    try:
-        values = ms.load_checkpoint(str(path), crc_check=True)
-    except Exception as error:  # protobuf, checksum and value errors alike mean that the file is no good
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise Unreadable(f"{path}: not readable as a checkpoint, truncated or corrupt ({reason[:120]})") from None
-    if values.pop("format", None) != FORMAT:
-        raise UserError(f"{path}: a checkpoint of another project or version: it carries no DPRNN configuration; "
-                        "use one written by train.py here")
-    config = from_dict(ModelConfig, json.loads(values.pop("model_config")), f"{path} (configuration inside)")
-    info = json.loads(values.pop("info"))
-    return config, info, {name: value.asnumpy() for name, value in values.items()}
-
-
 def load_weights(network, values, path):
     """Copy weights by name into ``network``; every parameter must be there with its shape.
 
@@ -139,7 +102,7 @@ def load_model(path, kernel=None):
     Returns:
         DPRNNTasNet: [B, T] -> [B, C, T]; ``.config`` is its :class:`ModelConfig`.
     Raises:
-        UserError: see :func:`read`.
+        UserError: see :func:`src.checkpoint_file.read`.
     """
     config, _, values = read(path)
     return build_model(config, values, path, kernel)

@@ -18,9 +18,11 @@ SAME_DB, SAME_SECONDS, SAME_SCORE = 0.01, 0.002, 1e-4
 Difference = namedtuple("Difference", "this other difference wins losses ties significant")
 
 
-def open_other(path):
+def open_other(path, **options):
     """What ``--compare_with`` names: the rows of an evaluation that was written before, or estimates to score.
 
+    Args:
+        options: of a model, as of :func:`src.inference.load_model`.
     Returns:
         tuple: (rows or None, estimates or None), one of them given.
     Raises:
@@ -28,7 +30,7 @@ def open_other(path):
     """
     path = Path(path)
     if not path.is_dir():
-        return None, ModelEstimates(path)
+        return None, ModelEstimates(path, **options)
     if (path / JSON_NAME).exists() and (path / CSV_NAME).exists():
         return read_results(path)[0], None
     if any(path.glob("*_s1.wav")):

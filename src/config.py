@@ -3,11 +3,10 @@
 import dataclasses
 from dataclasses import dataclass
 
-from src.files import ROOT
 from src.options import option
 
-READY_WEIGHTS = ROOT / "checkpoints" / "dprnn_voices.ckpt"
 DEVICE_TARGETS = ("auto", "Ascend", "CPU")
+RUNTIMES = ("auto", "mindspore", "onnx")
 
 
 @dataclass
@@ -36,6 +35,14 @@ class DeviceConfig:
 
     device_target: str = option("auto", "auto takes Ascend where there is one, else CPU", choices=DEVICE_TARGETS)
     device_id: int = option(0, "device number", low=0)
+
+
+@dataclass
+class RuntimeConfig(DeviceConfig):
+    """What runs a trained model."""
+
+    runtime: str = option("auto", "what runs the model; auto: ONNX Runtime for a checkpoint on a CPU, MindSpore on "
+                          "Ascend, for an export what it is made for", choices=RUNTIMES)
 
 
 @dataclass
@@ -185,10 +192,10 @@ class TrainConfig(ModelConfig, DeviceConfig, DynamicMixingConfig):
 
 
 @dataclass
-class EvalConfig(DeviceConfig):
+class EvalConfig(RuntimeConfig):
     """eval.py: SI-SNR, SDR, PESQ and STOI on full utterances, with a report."""
 
-    model_path: str = option("", "checkpoint (.ckpt) or exported model (.mindir, .onnx)")
+    model_path: str = option("", "checkpoint (.ckpt), exported model (.mindir, .onnx) or name of a ready model")
     estimates_dir: str = option("", "instead of a model: a folder of <id>_s1.wav <id>_s2.wav ... to score")
     data_dir: str = option("", "MindRecord folder, or a wav tree with mix*/ s1/ s2/ ...")
     batch_size: int = option(1, "mixtures of exactly equal length that are separated together; there is no padding",
@@ -227,12 +234,13 @@ class ExportConfig(DeviceConfig):
 
 
 @dataclass
-class SeparateConfig(DeviceConfig):
+class SeparateConfig(RuntimeConfig):
     """separate.py: recordings of any format and length to one file per speaker."""
 
     input: tuple = option((), "recordings, folders of them or patterns; wav, flac, mp3, ogg ..., with ffmpeg also m4a, "
                           "mp4 ...; - is stdin")
-    model_path: str = option("", "checkpoint (.ckpt) or exported model (.mindir, .onnx); empty: the ready weights")
+    model_path: str = option("", "checkpoint (.ckpt), exported model (.mindir, .onnx) or name of a ready model "
+                             "(checkpoints/README.md); empty: the default one")
     out_dir: str = option("", "output folder: <name>_s1.wav, <name>_s2.wav, ...; - is stdout, one wav with a channel "
                           "for each speaker; empty: separated, for stdin stdout")
     output_format: str = option("wav", "of the outputs (wav and flac have 16 bits)",
@@ -244,10 +252,11 @@ class SeparateConfig(DeviceConfig):
 
 
 @dataclass
-class ServeConfig(DeviceConfig):
+class ServeConfig(RuntimeConfig):
     """serve.py: separation over HTTP, with a web page."""
 
-    model_path: str = option("", "checkpoint (.ckpt) or exported model (.mindir, .onnx); empty: the ready weights")
+    model_path: str = option("", "checkpoint (.ckpt), exported model (.mindir, .onnx) or name of a ready model "
+                             "(checkpoints/README.md); empty: the default one")
     host: str = option("127.0.0.1", "address to listen on; 0.0.0.0: every one of this machine")
     port: int = option(8080, "port; 0: any free one, which is printed", low=0, high=65535)
     workers: int = option(1, "processes that serve, each with the model and its share of the cores", low=1, high=256)
@@ -259,7 +268,8 @@ class ServeConfig(DeviceConfig):
     max_json_mb: float = option(32.0, "largest JSON body, MB: it is decoded in memory", above=0.0)
     max_seconds: float = option(3600.0, "longest recording, seconds", above=0.0)
     queue_length: int = option(64, "requests and jobs that may wait; more are answered with 429", low=1)
-    threads: int = option(2, "threads that separate; the network itself runs for one of them at a time", low=1, high=64)
+    threads: int = option(2, "threads that separate; the network runs for two of them at a time in ONNX "
+                         "Runtime, for one in MindSpore", low=1, high=64)
     batch: int = option(8, "most short JSON signals of one length that go through the network together", low=1)
     timeout: float = option(600.0, "seconds that /invocations may take, and that a body may take to arrive", above=0.0)
     idle_timeout: float = option(20.0, "seconds without a byte after which a slow client is dropped", above=0.0)

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import yaml
 
-from src.config import READY_WEIGHTS, ModelConfig, TrainConfig
+from src import ready_models
+from src.config import ModelConfig, TrainConfig
 from src.errors import UserError, run_cli
 from src.files import ROOT, copy, write
 from src.options import check_value, option_names, suggestion
@@ -77,21 +78,23 @@ def _unquoted(value):
 def starting_point(init_from, recipe, settings):
     """The checkpoint to fine-tune, or None: from scratch.
 
-    ``init_from`` is a path, `none`, or empty: then the ready weights, unless a recipe or an architecture is asked for.
+    ``init_from`` is a path, the name of a ready model, `none`, or empty: then the default one, unless a recipe or an
+    architecture is asked for.
     """
     if init_from.lower() == "none":
         return None
     if init_from:
-        return Path(init_from)
+        return ready_models.find(init_from)
     from src.finetune import FREE  # MindSpore takes seconds to load
 
     shaped = {field.name for field in dataclasses.fields(ModelConfig)} - set(FREE)
     if recipe or shaped & set(settings):
         return None
-    if not READY_WEIGHTS.is_file():
-        print(f"{READY_WEIGHTS.name} is not here: training from scratch", flush=True)
+    ready = ready_models.default()
+    if not ready.is_file():
+        print(f"{ready.name} is not here: training from scratch", flush=True)
         return None
-    return READY_WEIGHTS
+    return ready
 
 
 def make_recipe(folders, work):
@@ -100,7 +103,7 @@ def make_recipe(folders, work):
     start = starting_point(init_from, recipe, settings)
     values = {}
     if start is not None:
-        from src.checkpoint import read
+        from src.checkpoint_file import read
 
         values = vars(read(start)[0]) | FINE_TUNE
     name = recipe or ("" if start else "dprnn_fast")
@@ -225,9 +228,9 @@ def serve_command(folders, environment):
     """
     found = [folders.model / MODEL] if (folders.model / MODEL).is_file() else []
     found += [path for kind in ("*.ckpt", "*.mindir", "*.onnx") for path in sorted(folders.model.glob(kind))]
-    if not found and not READY_WEIGHTS.is_file():
+    if not found and not ready_models.default().is_file():
         raise UserError(f"{folders.model}: no model there (.ckpt, .mindir, .onnx), and no ready weights here")
-    flags = {"--model_path": str(found[0]) if found else str(READY_WEIGHTS), "--host": "0.0.0.0",
+    flags = {"--model_path": str(found[0] if found else ready_models.default()), "--host": "0.0.0.0",
              "--port": environment.get("SAGEMAKER_BIND_TO_PORT", "8080"),
              "--workers": environment.get("MODEL_SERVER_WORKERS", "1")}
     if environment.get("MODEL_SERVER_TIMEOUT"):

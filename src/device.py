@@ -3,8 +3,6 @@
 import glob
 import os
 
-import mindspore as ms
-
 from src.errors import UserError
 
 
@@ -28,6 +26,8 @@ def setup(device_target="auto", device_id=0, distribute=False):
     Raises:
         UserError: the device does not exist here.
     """
+    import mindspore as ms  # takes seconds; whoever needs no MindSpore asks this module for other things
+
     target = resolve_target(device_target)
     ms.set_context(mode=ms.GRAPH_MODE)
     try:
@@ -63,6 +63,8 @@ def _fit_threads(cores):
     step on 2 cores takes a quarter longer. With 2 or 3 dispatch threads it takes up to three times that of 1; more
     never helped.
     """
+    import mindspore as ms
+
     ms.runtime.dispatch_threads_num(1 if cores < 8 else 5)
     ms.device_context.cpu.op_tuning.threads_num(max(1, min(cores, 25) - 1))
 
@@ -73,6 +75,9 @@ KERNELS = {"packed": ("LSTM",), "dynamic": ("LSTM", "GRU"), "loop": ("LSTM", "GR
 
 def rnn_kernel(rnn_type, target=""):
     """The RNN kernel of src/rnn.py that a device (Ascend, CPU; by default the current one) runs fastest."""
-    target = target or ms.get_context("device_target")
+    if not target:
+        import mindspore as ms
+
+        target = ms.get_context("device_target")
     kernel = "dynamic" if target == "Ascend" else "packed"
     return kernel if rnn_type in KERNELS[kernel] else "loop"

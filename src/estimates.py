@@ -7,7 +7,7 @@ import numpy as np
 from src.audio import AudioError, read_mono
 from src.corpus import Skip
 from src.errors import UserError
-from src.inference import open_model
+from src.inference import load_model
 from src.names import on_disk
 from src.separate import output_paths
 
@@ -15,13 +15,16 @@ from src.separate import output_paths
 class ModelEstimates:
     """A trained model, run on whole mixtures.
 
+    Args:
+        path, options: as of :func:`src.inference.load_model`.
     Attributes:
         name (str): for messages and metrics.json.
         sample_rate (int), num_spks (int): what the model needs.
     """
 
-    def __init__(self, path):
-        self.name, self.model = str(path), open_model(path)
+    def __init__(self, path, **options):
+        self.model = load_model(path, **options)
+        self.name, self.runtime = str(self.model.path), self.model.runtime
         self.sample_rate, self.num_spks = self.model.config.sample_rate, self.model.config.num_spks
 
     def __call__(self, items):

@@ -28,8 +28,12 @@ def evaluate(config):
     metrics = chosen_metrics(config)
     if config.group_by and not config.groups:
         raise UserError("--group_by: give --groups, the CSV that has these columns")
-    estimate = ModelEstimates(config.model_path) if config.model_path else FileEstimates(config.estimates_dir)
-    other_rows, other = open_other(config.compare_with) if config.compare_with else (None, None)
+    options = dict(runtime=config.runtime, device_target=config.device_target, device_id=config.device_id)
+    if config.model_path:
+        estimate = ModelEstimates(config.model_path, **options)
+    else:
+        estimate = FileEstimates(config.estimates_dir)
+    other_rows, other = open_other(config.compare_with, **options) if config.compare_with else (None, None)
     data = open_data(config.data_dir, estimate.sample_rate, estimate.num_spks, config.task)
     facts = {"pesq_mode": pesq_mode(data.sample_rate)[0]} if "pesq" in metrics else {}
     metadata = Metadata(config.groups, config.group_by, data.num_spks) if config.groups else None
@@ -43,7 +47,7 @@ def evaluate(config):
 
     scored = _score(estimate, data, metrics, config, "scoring")
     groups = tables(scored.rows, metrics, data.num_spks, metadata)
-    results = summary(scored, metrics, groups, facts | {_kind(estimate): estimate.name})
+    results = summary(scored, metrics, groups, facts | _made_by(estimate))
     write_results(out_dir, scored.rows, results)
     systems, differences = [(estimate, scored)], {}
     if config.compare_with:
@@ -51,7 +55,7 @@ def evaluate(config):
             found = _score(other, data, metrics, config, "scoring the other")
             write_results(out_dir / OTHER_FOLDER, found.rows,
                           summary(found, metrics, tables(found.rows, metrics, data.num_spks, metadata),
-                                  facts | {_kind(other): other.name}))
+                                  facts | _made_by(other)))
             systems.append((other, found))
             other_rows = found.rows
         differences, other_rows = compare(scored.rows, other_rows, metrics, config.compare_with)
@@ -75,8 +79,10 @@ def _fit(estimate, data):
     estimate.sample_rate, estimate.num_spks = data.sample_rate, data.num_spks
 
 
-def _kind(estimate):
-    return "model_path" if isinstance(estimate, ModelEstimates) else "estimates_dir"
+def _made_by(estimate):
+    if isinstance(estimate, ModelEstimates):
+        return {"model_path": estimate.name, "runtime": estimate.runtime}
+    return {"estimates_dir": estimate.name}
 
 
 def _score(estimate, data, metrics, config, label):

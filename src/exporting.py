@@ -12,18 +12,21 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
-from src import __version__
+from src import __version__, ready_models
 from src.checkpoint import build_model
 from src.device import KERNELS, resolve_target, rnn_kernel
 from src.errors import UserError
 from src.files import make_folder, rename, sha256, temporary_name, write
-from src.inference import Model, load_mindir, load_onnx, meta_path, read_weights
+from src.inference import Model, meta_path
 from src.interrupt import raise_swallowed
+from src.mindspore_runtime import MindSporeRun, load_mindir, read_weights
 from src.names import json_text, shown
+from src.onnx_cache import TOLERANCE as ONNX_TOLERANCE
+from src.onnx_runtime import load_onnx
 
 SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx", "MINDIR_LITE": ".lite.mindir"}
 
-TOLERANCE = {"MINDIR": 1e-5, "ONNX": 1e-4}  # largest absolute difference from the checkpoint, samples in [-1, 1]
+TOLERANCE = {"MINDIR": 1e-5, "ONNX": ONNX_TOLERANCE}  # largest difference from the checkpoint, samples in [-1, 1]
 HALF_SNR = 40.0  # dB, least signal-to-difference ratio of a half-precision export
 CHECK_SECONDS = (0.02, 1.0, 2.1)  # lengths a model for any length is checked on; one is shorter than a chunk
 LONG_SECONDS = 60.0  # an ONNX model on a long one too: runtimes add up the norms' sums each in its own way
@@ -39,7 +42,8 @@ def export(config):
         UserError: no such model, a request that cannot be met, a folder that cannot be written, or a file that does
             not agree with the checkpoint.
     """
-    config = dataclasses.replace(config, device_target=resolve_target(config.device_target))
+    config = dataclasses.replace(config, device_target=resolve_target(config.device_target),
+                                 model_path=str(ready_models.find(config.model_path)))
     refuse(config)
     source, weights = read_weights(config.model_path)
     suffix = SUFFIXES[config.file_format]
@@ -147,7 +151,7 @@ def mindir(path, weights, reference, meta, config):
     write_meta(path, meta)
     if meta["rnn_kernel"] == "dynamic" and ms.get_context("device_target") != "Ascend":
         return check_weights(path, network)
-    run = load_mindir(path, batch, length)
+    run = MindSporeRun(load_mindir(path, batch, length))
     return check(run, reference, meta, check_lengths(meta, config.check_seconds))
 
 
@@ -178,7 +182,7 @@ def lite(path, weights, reference, meta, config):
         write_meta(path, meta)
         if config.device_target == "Ascend":
             return f"its ONNX {found}; for Ascend: outputs can be checked there only"
-        steps = check_program(path, Model(reference, reference.config, *meta["input"]))
+        steps = check_program(path, Model(MindSporeRun(reference), reference.config, *meta["input"]))
         return f"the C++ program differs by at most {steps} steps of 16 bits (limit {STEPS})"
     finally:
         with contextlib.suppress(OSError):
@@ -203,7 +207,7 @@ def check(run, reference, meta, lengths):
     """Compare an exported model with the checkpoint it came from, on noise.
 
     Args:
-        run (callable): Tensor [B, T] -> Tensor [B, C, T].
+        run (callable): float32 [B, T] -> [B, C, T].
         reference (DPRNNTasNet): the checkpoint's network.
         meta (dict): what meta.json says.
         lengths (list[int]): input lengths, samples.
@@ -215,9 +219,9 @@ def check(run, reference, meta, lengths):
     batch, worst, snr = meta["input"][0], 0.0, np.inf
     for i, samples in enumerate(lengths):
         rows = batch or (2 if i == 1 else 1)
-        mixture = Tensor(np.random.default_rng(i).normal(0, 0.1, (rows, samples)).astype(np.float32))
-        wanted = reference(mixture).asnumpy()
-        difference = run(mixture).asnumpy() - wanted
+        mixture = np.random.default_rng(i).normal(0, 0.1, (rows, samples)).astype(np.float32)
+        wanted = reference(Tensor(mixture)).asnumpy()
+        difference = run(mixture) - wanted
         worst = max(worst, float(np.abs(difference).max()))
         error = float((difference**2).sum(dtype=np.float64))
         snr = min(snr, 10 * np.log10((wanted**2).sum(dtype=np.float64) / error) if error else np.inf)

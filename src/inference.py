@@ -1,20 +1,17 @@
-"""Any trained model as one callable: a checkpoint, an exported MINDIR or ONNX."""
+"""Any trained model as one callable: a checkpoint, an exported MINDIR or ONNX, in the runtime that suits it."""
 
 import json
-import os
-import shutil
-import tempfile
+import sys
 from pathlib import Path
 
-import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn
 
-from src.checkpoint import AVERAGE_PREFIX, OPTIMIZER_PREFIX, load_model, read
+from src import ready_models
+from src.checkpoint_file import read
 from src.config import ModelConfig
+from src.device import resolve_target, setup
 from src.errors import UserError
 from src.files import sha256
-from src.names import is_text
 from src.options import from_dict
 
 EXPORTS = (".mindir", ".onnx")  # what export.py writes
@@ -27,15 +24,24 @@ class Model:
         config (ModelConfig): what the model is.
         length (int): the one input length of a fixed-length export, samples; None for any.
         batch (int): the one batch size of such an export; None for any.
+        path (Path): of its file; None without one.
+        runtime (str): what runs it, onnx or mindspore.
+        lanes (int): how many threads may call it at the same time, and :attr:`lane` to some purpose.
     """
 
-    def __init__(self, run, config, batch=None, length=None):
-        self._run, self.config, self.batch, self.length = run, config, batch, length
+    def __init__(self, run, config, batch=None, length=None, path=None):
+        self._run, self.config, self.batch, self.length, self.path = run, config, batch, length, path
+        self.runtime, self.lanes = run.name, run.lanes
+
+    @property
+    def lane(self):
+        """The same model on its share of the cores, for ``lanes`` calls at the same time: the same results."""
+        return self if self.lanes == 1 else Model(self._run.lane, self.config, self.batch, self.length, self.path)
 
     def __call__(self, mixture):
         if self.length is not None and mixture.shape != (self.batch, self.length):
             return self._fixed(mixture)
-        return self._run(Tensor(np.ascontiguousarray(mixture, np.float32))).asnumpy()
+        return self._run(mixture)
 
     def _fixed(self, mixture):
         """A fixed-length model on shorter or fewer mixtures: padded with zeros, which its norms see."""
@@ -48,8 +54,72 @@ class Model:
             block = np.zeros((self.batch, self.length), np.float32)
             part = mixture[start : start + self.batch]
             block[: len(part), :length] = part
-            out.append(self._run(Tensor(block)).asnumpy()[: len(part), :, :length])
+            out.append(self._run(block)[: len(part), :, :length])
         return np.concatenate(out)
+
+
+def load_model(path=None, runtime="auto", device_target="auto", device_id=0):
+    """A model of any kind as a :class:`Model`.
+
+    Args:
+        path: of a checkpoint (.ckpt), MINDIR or ONNX, or the name of a ready model; None: the default one.
+        runtime (str): onnx (ONNX Runtime, on the CPU), mindspore, or auto: ONNX Runtime for a checkpoint where there is
+            no Ascend, and for other files the one that they are made for.
+        device_target (str), device_id (int): for MindSpore.
+    Raises:
+        UserError: missing, corrupt, foreign, or of another kind; a runtime that cannot run it; no such device.
+    """
+    path = Path(ready_models.find(path))
+    if path.suffix != ".ckpt" and path.suffix not in EXPORTS and path.exists():
+        raise UserError(f"{path}: expected a checkpoint (.ckpt) or an exported model (.mindir, .onnx)")
+    if not path.is_file():
+        what = "checkpoint" if path.suffix == ".ckpt" else "model"
+        raise UserError(f"{path}: no such {what}{ready_models.hint(path)}")
+    if choose_runtime(path, runtime, device_target) == "onnx":
+        try:
+            return _with_onnx(path)
+        except UserError as error:
+            from src.onnx_cache import Disagrees
+
+            if runtime == "onnx" or not isinstance(error, Disagrees):
+                raise
+            print(f"note: {error}; MindSpore runs it", file=sys.stderr, flush=True)
+    setup(device_target, device_id)
+    from src.mindspore_runtime import open_checkpoint, open_mindir  # takes seconds
+
+    if path.suffix == ".mindir":
+        run, config, meta = open_mindir(path)
+        return Model(run, config, *meta["input"], path=path)
+    return Model(*open_checkpoint(path), path=path)
+
+
+def choose_runtime(path, runtime="auto", device_target="auto"):
+    """``onnx`` or ``mindspore`` for a model file; see :func:`load_model`.
+
+    Raises:
+        UserError: the wanted one cannot run it.
+    """
+    made_for = {".onnx": "onnx", ".mindir": "mindspore"}.get(path.suffix)
+    if runtime == "onnx" and device_target == "Ascend":
+        raise UserError("--runtime onnx runs on the CPU; leave --device_target Ascend or --runtime out")
+    if made_for:
+        if runtime not in ("auto", made_for):
+            raise UserError(f"--runtime {runtime}: {path} is made for {made_for}; give the checkpoint it came from")
+        return made_for
+    if runtime != "auto":
+        return runtime
+    return "mindspore" if resolve_target(device_target) == "Ascend" else "onnx"
+
+
+def _with_onnx(path):
+    if path.suffix == ".onnx":
+        from src.onnx_runtime import load_onnx
+
+        run, config, meta = load_onnx(path)
+        return Model(run, config, *meta["input"], path=path)
+    from src.onnx_cache import open_checkpoint
+
+    return Model(*open_checkpoint(path), path=path)
 
 
 def meta_path(model_path):
@@ -66,6 +136,8 @@ def read_meta(model_path):
         UserError: missing, not ours, or the model file is not the one that the sidecar describes.
     """
     if Path(model_path).suffix == ".onnx":
+        from src.onnx_runtime import load_onnx
+
         return load_onnx(model_path)[1:]
     path = meta_path(model_path)
     try:
@@ -83,100 +155,10 @@ def read_meta(model_path):
     return config, meta
 
 
-def open_model(path):
-    """Load ``.ckpt``, ``.mindir`` or ``.onnx`` as a :class:`Model`.
-
-    Raises:
-        UserError: missing, corrupt, foreign, or of another kind.
-    """
-    path = Path(path)
-    if path.suffix in EXPORTS:
-        if not path.is_file():
-            raise UserError(f"{path}: no such model")
-        if path.suffix == ".onnx":
-            run, config, meta = load_onnx(path)
-            return Model(run, config, *meta["input"])
-        config, meta = read_meta(path)
-        if meta["format"] != "MINDIR":
-            raise UserError(f"{path}: was converted for MindSpore Lite, which ascend310_infer runs; "
-                            "give the checkpoint, MINDIR or ONNX it came from")
-        if meta.get("rnn_kernel") == "dynamic" and ms.get_context("device_target") != "Ascend":
-            raise UserError(f"{path}: was exported for Ascend (--device_target Ascend) and runs there only")
-        return Model(load_mindir(path, *meta["input"]), config, *meta["input"])
-    if path.exists() and path.suffix != ".ckpt":
-        raise UserError(f"{path}: expected a checkpoint (.ckpt) or an exported model (.mindir, .onnx)")
-    network = load_model(path)
-    return Model(network, network.config)
-
-
 def read_config(path):
-    """The :class:`ModelConfig` of a checkpoint or an export.
+    """The :class:`ModelConfig` of a checkpoint (or ready model) or an export.
 
     Raises:
         UserError: missing, corrupt, foreign, or of another kind.
     """
     return read_meta(path)[0] if Path(path).suffix in EXPORTS else read(path)[0]
-
-
-def read_weights(path):
-    """Configuration and weights of a checkpoint or of a MINDIR.
-
-    Returns:
-        tuple: (ModelConfig, {parameter name: array}).
-    Raises:
-        UserError: missing, corrupt, foreign, of another kind, or in half precision.
-    """
-    path = Path(path)
-    if path.suffix not in EXPORTS:
-        config, _, values = read(path)
-        training = (OPTIMIZER_PREFIX, AVERAGE_PREFIX)
-        return config, {name: v for name, v in values.items() if not name.startswith(training)}
-    config, meta = read_meta(path)
-    if meta["format"] != "MINDIR" or meta.get("fp16"):
-        raise UserError(f"{path}: {'has half-precision weights' if meta.get('fp16') else 'is not a MindSpore MINDIR'}; "
-                        "give the checkpoint it came from")
-    return config, {name: p.asnumpy() for name, p in load_mindir(path, *meta["input"]).parameters_dict().items()}
-
-
-def load_mindir(path, batch=None, length=None):
-    """The graph of a MINDIR file as a cell, compiled once for all its input shapes (None: any)."""
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            if not is_text(os.path.realpath(path)):  # MindSpore takes no other
-                path = shutil.copy(path, os.path.join(folder, "model.mindir"))
-            cell = nn.GraphCell(ms.load(str(path)))
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: not readable as MINDIR ({' '.join(str(error).split())[:120]})") from None
-    if batch is None or length is None:
-        cell.set_inputs(Tensor(shape=[batch, length], dtype=ms.float32))
-    return cell
-
-
-def load_onnx(path):
-    """An ONNX file of export.py, run by ONNX Runtime.
-
-    Returns:
-        tuple: (function from Tensor [B, T] to Tensor [B, C, T], ModelConfig, its metadata as in meta.json).
-    Raises:
-        UserError: missing, corrupt, or not of export.py.
-    """
-    import onnxruntime
-
-    if not Path(path).is_file():
-        raise UserError(f"{path}: no such model")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = len(os.sched_getaffinity(0))
-    options.log_severity_level = 3
-    try:
-        # its contents: as a path it takes UTF-8 only
-        session = onnxruntime.InferenceSession(Path(path).read_bytes(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions have no common class of their own
-        raise UserError(f"{path}: not readable as ONNX, truncated or corrupt "
-                        f"({' '.join(str(error).split())[:120]})") from None
-    text = session.get_modelmeta().custom_metadata_map
-    try:
-        meta = {**text, "config": json.loads(text["config"]), "input": json.loads(text["input"])}
-        config = from_dict(ModelConfig, meta["config"], str(path))
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: not an ONNX model of export.py: it carries no DPRNN configuration") from None
-    return lambda mixture: Tensor(session.run(None, {"mixture": mixture.asnumpy()})[0]), config, meta

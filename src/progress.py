@@ -3,8 +3,6 @@
 import sys
 import time
 
-from tqdm import tqdm
-
 
 class Progress:
     """A tqdm bar on a terminal, else a line every 10 % (no more than one a second) or 30 seconds; both with the time
@@ -17,7 +15,11 @@ class Progress:
 
     def __init__(self, total, label, unit="mixtures"):
         self.total, self.label, self.unit, self.done, self.kept = total, label, unit, 0, 0
-        self.bar = tqdm(total=total, desc=label, unit=unit) if sys.stderr.isatty() else None
+        self.bar = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm  # only where it is shown
+
+            self.bar = tqdm(total=total, desc=label, unit=unit)
         self.said_at, self.said = time.monotonic(), 0
         self.began = None  # when the first was done: what comes before is start-up
 

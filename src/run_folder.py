@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 
 from src import checkpoint
+from src.checkpoint_file import Unreadable
 from src.errors import UserError, disk_errors
 from src.files import link, make_folder, write
 from src.output import Lenient
@@ -65,7 +66,7 @@ class RunFolder:
         for path in found:
             try:
                 state = checkpoint.read(path)
-            except checkpoint.Unreadable as error:
+            except Unreadable as error:
                 trouble = trouble or error
                 say(f"{error}; going on from the one before")
                 continue

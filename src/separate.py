@@ -68,7 +68,7 @@ def _separate_file(separator, source, paths, channel, audio_format, progress, du
             store.write(tracks)
             peak = max(peak, float(np.abs(run.back(tracks)).max(initial=0)))
             if progress:
-                progress(run.frames / rate, frames and frames / rate)
+                progress(run.done / rate, frames and frames / rate)
         peak = max(peak, float(np.abs(run.rest()).max(initial=0)))
         gain = np.float32(run.fit.safe_gain(peak))
         back = StreamResampler(separator.sample_rate, rate, speakers)

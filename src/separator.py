@@ -10,15 +10,14 @@ import threading
 
 import numpy as np
 
-from src.config import READY_WEIGHTS
-from src.device import setup
 from src.errors import UserError
-from src.inference import open_model
+from src.inference import load_model
 from src.joiner import Joiner
 from src.mixture_fit import MixtureFit, upright
 from src.resampling import StreamResampler
 from src.speaker_order import SpeakerOrder
 from src.windows import WindowCutter
+from src.windows_at_once import estimate_all
 
 BLOCK = 1 << 16  # samples of an array that are handled at a time
 
@@ -32,13 +31,15 @@ class Separator:
     """A trained model for recordings of any length.
 
     Longer recordings are run in overlapping windows, whose speakers are put in order. One separator may be used by
-    several threads: each call keeps its own state, and the network runs for one of them at a time.
+    several threads: each call keeps its own state, and the network runs for as many at a time as the model has lanes.
 
     Attributes:
         sample_rate (int): at which the model works, Hz; other rates are resampled, and back.
         num_spks (int): C.
         config (ModelConfig): what the model is.
         name (str): for messages.
+        runtime (str): what runs the model, onnx or mindspore; None if nobody says.
+        lanes (int): how many windows are run at the same time.
     """
 
     def __init__(self, model, name="model", window=10.0, overlap=2.0):
@@ -51,23 +52,22 @@ class Separator:
                 raise UserError(f"an overlap of {overlap:g} s does not fit into windows of {window:g} s: "
                                 "at most half of one")
             self._window, self._overlap = (round(seconds * self.sample_rate) for seconds in (window, overlap))
-        self._lock = threading.Lock()
+        self.lanes, self.runtime = getattr(model, "lanes", 1), getattr(model, "runtime", None)
+        self._free = threading.BoundedSemaphore(self.lanes)
 
     @classmethod
-    def load(cls, path=None, device_target="auto", device_id=0, **options):
-        """Open a checkpoint, MINDIR or ONNX (None: the ready weights).
+    def load(cls, path=None, device_target="auto", device_id=0, runtime="auto", **options):
+        """Open a checkpoint, MINDIR or ONNX, or a ready model by its name (None: the default one).
 
         Args:
             device_target (str): auto, Ascend or CPU.
+            runtime (str): auto, mindspore or onnx; see :func:`src.inference.load_model`.
             options: window, overlap: seconds, of models that take any length.
         Raises:
-            UserError: missing, corrupt or foreign file; no such device.
+            UserError: missing, corrupt or foreign file; no such device; a runtime that cannot run it.
         """
-        if path is None and not READY_WEIGHTS.is_file():
-            raise UserError(f"{READY_WEIGHTS}: the ready weights are not there; name a model (.ckpt, .mindir, .onnx)")
-        setup(device_target, device_id)
-        path = READY_WEIGHTS if path is None else path
-        return cls(open_model(path), str(path), **options)
+        model = load_model(path, runtime, device_target, device_id)
+        return cls(model, str(model.path), **options)
 
     def separate(self, audio, sample_rate, channel="mean"):
         """The voices of a whole recording.
@@ -105,7 +105,7 @@ class Separator:
         Raises:
             UserError: as :meth:`separate`.
         """
-        run, gain = Run(self, blocks, sample_rate, channel), None
+        run, gain = Run(self, blocks, sample_rate, channel, live=True), None
         for tracks in run:
             before, gain = gain, run.fit.gain
             tracks = tracks * np.linspace(gain if before is None else before, gain, tracks.shape[1], dtype=np.float32)
@@ -143,12 +143,12 @@ class Separator:
             voices *= fit.safe_gain(float(np.abs(voices).max(initial=0)))
         return out
 
-    def estimate(self, mixture):
+    def estimate(self, mixture, lane=False):
         """Estimates [C, t] of one window [t] of a recording at the model's rate, scaled by nothing but the model, and
-        the mixture as the model heard it: without an offset."""
-        return self.estimate_batch([mixture])[0]
+        the mixture as the model heard it: without an offset. ``lane``: others are estimated at the same time."""
+        return self.estimate_batch([mixture], lane)[0]
 
-    def estimate_batch(self, mixtures):
+    def estimate_batch(self, mixtures, lane=False):
         """What :meth:`estimate` gives for each of several windows [t] of one length: a list of (estimates, mixture)."""
         if len(mixtures[0]) >= OFFSET_SECONDS * self.sample_rate:
             mixtures = [remove_offset(mixture) for mixture in mixtures]
@@ -159,8 +159,8 @@ class Separator:
             return out
         levels = [np.float32(usual_level(peaks[i])) for i in heard]
         scaled = np.stack([(mixtures[i] * level).astype(np.float32) for i, level in zip(heard, levels)])
-        with self._lock:
-            estimates = run_batch(self.model, scaled)
+        with self._free:
+            estimates = run_batch(self.model.lane if lane else self.model, scaled)
         for i, level, found in zip(heard, levels, estimates):
             out[i] = (found / level).astype(np.float32), mixtures[i]
         return out
@@ -169,23 +169,27 @@ class Separator:
 class Run:
     """One recording on its way through a separator: an iterator of tracks [C, t] at the model's rate.
 
+    Args:
+        live (bool): the blocks come as they are recorded: each window is run before the next one is waited for.
     Attributes:
         fit (MixtureFit): of all tracks given so far.
         frames (int): samples taken so far, at the recording's rate.
+        done (int): those of them whose windows have been run.
     """
 
-    def __init__(self, separator, blocks, sample_rate, channel):
+    def __init__(self, separator, blocks, sample_rate, channel, live=False):
         check_rate(sample_rate)
-        self.separator, self.blocks, self.channel = separator, blocks, channel
-        self.fit, self.frames = MixtureFit(), 0
+        self.separator, self.blocks, self.channel, self.live = separator, blocks, channel, live
+        self.fit, self.frames, self.done = MixtureFit(), 0, 0
         self._there = StreamResampler(sample_rate, separator.sample_rate, 1)
         self._back = StreamResampler(separator.sample_rate, sample_rate, separator.num_spks)
 
     def __iter__(self):
         separator, joiner = self.separator, Joiner()
         order = SpeakerOrder(separator.num_spks, separator.sample_rate)
-        for start, window in self._windows():
-            estimates, heard = separator.estimate(window)
+        lanes = 1 if self.live else separator.lanes
+        for (start, _, taken), (estimates, heard) in estimate_all(separator.estimate, self._windows(), lanes):
+            self.done = taken
             for ordered in order.add(start, np.concatenate([estimates, heard[None]])):
                 yield from self._settled(joiner.add(*ordered))
         for ordered in order.finish():
@@ -203,6 +207,11 @@ class Run:
         return self._back.finish(self.frames)
 
     def _windows(self):
+        """Yields (start, samples, samples of the recording taken so far)."""
+        for start, window in self._cut():
+            yield start, window, self.frames
+
+    def _cut(self):
         separator = self.separator
         cutter = WindowCutter(separator._window, separator._overlap, separator.sample_rate)
         for block in self.blocks:

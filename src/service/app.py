@@ -94,6 +94,7 @@ class Service:
 
     def __init__(self, separator, config):
         self.separator, self.config, self.telemetry = separator, config, Telemetry()
+        self.telemetry.model.labels(Path(separator.name).name, separator.runtime or "other").set(1)
         self.root = self.engine = self.jobs = None
         self.ready = False
 
@@ -166,7 +167,7 @@ def _contract(app, service):
     @app.get("/ping", tags=["contract"], summary="200 if the model is loaded and works, else 503")
     async def ping():
         if service.ready and await asyncio.to_thread(service.engine.sound):
-            return {"status": "ok"}
+            return {"status": "ok", "runtime": service.separator.runtime}
         raise ServiceError(503, "the model is not ready", "ask again in a moment", Retry_After=2)
 
     @app.post("/invocations", tags=["contract"], openapi_extra=AUDIO_BODY,

@@ -16,7 +16,8 @@ EVALUATIONS = ("{stem}_eval", "eval")
 
 def model_view(separator):
     """The model for /v1/models."""
-    return {"name": Path(separator.name).name, "sample_rate": separator.sample_rate, "num_spks": separator.num_spks,
+    return {"name": Path(separator.name).name, "runtime": separator.runtime, "sample_rate": separator.sample_rate,
+            "num_spks": separator.num_spks,
             "config": vars(separator.config)}
 
 

@@ -118,12 +118,12 @@ def build(config, root=None):
         config (src.config.ServeConfig)
         root (Path): folder that several processes share for their jobs; None: one of its own.
     """
-    from src.separator import Separator  # MindSpore takes seconds to load
+    from src.separator import Separator
     from src.service.app import create_app
 
     config.token = config.token or os.environ.get("DPRNN_TOKEN", "")
     separator = Separator.load(config.model_path or None, config.device_target, config.device_id,
-                               window=config.window, overlap=config.overlap)
+                               config.runtime, window=config.window, overlap=config.overlap)
     return create_app(separator, config, root)[1]
 
 

@@ -1,13 +1,13 @@
 """Results that lie on the disk: whole, in parts for players (Range), or only their size (HEAD)."""
 
 import contextlib
-import os
 import tempfile
 import zipfile
 from pathlib import Path
 
 from starlette.responses import FileResponse
 
+from src.files import rename
 from src.service.errors import ServiceError, answer
 
 ARCHIVE = "voices.zip"
@@ -85,7 +85,7 @@ def _write_archive(paths, target):
                 for path in paths:
                     made.write(path, path.name)
             file.close()
-            os.replace(temporary, target)
+            rename({temporary: target}, durable=False)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 temporary.unlink()

@@ -33,6 +33,8 @@ class Telemetry:
                                         multiprocess_mode="livesum")
         self.running = prometheus.Gauge("dprnn_running", "Requests and jobs that are separated now.", registry=registry,
                                         multiprocess_mode="livesum")
+        self.model = prometheus.Gauge("dprnn_model", "1: the model that is served, and what runs it.",
+                                      ["name", "runtime"], registry=registry, multiprocess_mode="livemax")
         self.jobs = prometheus.Gauge("dprnn_jobs", "Jobs kept, in any state.", registry=registry,
                                      multiprocess_mode="livemostrecent")
 

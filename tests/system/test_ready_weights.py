@@ -10,10 +10,11 @@ import pytest
 import soundfile
 from soxr import resample
 
-from src.config import READY_WEIGHTS
+from src import ready_models
 from tests.synth import ROOT, run
 
-CARD, EVAL = READY_WEIGHTS.with_suffix(".md"), READY_WEIGHTS.with_name("dprnn_voices_eval")
+READY_WEIGHTS = ready_models.default()
+CARD, EVAL = READY_WEIGHTS.with_suffix(".md"), READY_WEIGHTS.with_name(f"{READY_WEIGHTS.stem}_eval")
 TARGET = 5.0  # dB of SI-SNRi on held-out utterances of the voices it was trained on
 
 
@@ -80,7 +81,8 @@ def test_the_page_shows_card_and_scores(tmp_path):
         (tmp_path / name / "per_utterance.csv").write_text("\n".join(kept))
 
     def view(path, eval_dir=""):
-        model = SimpleNamespace(name=str(path), sample_rate=8000, num_spks=2, config=SimpleNamespace())
+        model = SimpleNamespace(name=str(path), sample_rate=8000, num_spks=2, runtime="onnx",
+                                config=SimpleNamespace())
         return performance.performance_view(model, eval_dir, None)
 
     shown = view(READY_WEIGHTS)

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,6 +78,15 @@ def wav(samples, rate=8000, **options):
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, rate, **{"format": "WAV", **options})
     return buffer.getvalue()
+
+
+def test_a_checkpoint_on_a_cpu_is_served_without_mindspore(running):
+    process, address, _ = running
+    assert httpx.get(f"{address}/ping").json() == {"status": "ok", "runtime": "onnx"}
+    assert httpx.get(f"{address}/v1/models").json()["models"][0]["runtime"] == "onnx"
+    assert 'dprnn_model{name="tiny.ckpt",runtime="onnx"} 1.0' in httpx.get(f"{address}/metrics").text
+    libraries = Path(f"/proc/{process.pid}/maps").read_text()
+    assert "onnxruntime" in libraries and "mindspore" not in libraries
 
 
 def test_wav_in_wavs_out(model, running):

@@ -1,6 +1,7 @@
 """Checkpoints: round trips, and every way a file can be wrong."""
 
 import dataclasses
+import json
 
 import mindspore as ms
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from mindspore import Tensor
 
 from src import checkpoint
+from src.checkpoint_file import FORMAT, Unreadable, read
 from src.config import TrainConfig, model_part
 from src.errors import UserError
 from src.model import DPRNNTasNet
@@ -84,6 +86,38 @@ def test_every_broken_checkpoint_is_refused(saved, tmp_path):
                         (tmp_path, "folder"), (tmp_path / "x.pth", "no such")):
         with pytest.raises(UserError, match=word):
             checkpoint.load_model(wrong)
+
+
+def test_what_mindspore_reads_is_what_we_read(tmp_path, monkeypatch):
+    """Every type that a checkpoint of ours may hold, a large array in several pieces, a scalar, texts."""
+    from mindspore.train import serialization
+
+    monkeypatch.setattr(serialization, "SLICE_SIZE", 1)  # kB in a piece
+    rng = np.random.default_rng(0)
+    arrays = {"big": rng.normal(size=(50, 30)).astype(np.float32), "scalar": np.float32(3.5),
+              "half": rng.normal(size=5).astype(np.float16), "count": np.arange(7), "yes": np.array([True, False])}
+    path = str(tmp_path / "all.ckpt")
+    ms.save_checkpoint([{"name": name, "data": Tensor(array)} for name, array in arrays.items()], path, crc_check=True,
+                       append_dict={"format": FORMAT, "info": '{"text": "é"}',
+                                    "model_config": json.dumps(dataclasses.asdict(model_part(CONFIG)))})
+    config, info, values = read(path)
+    assert config == model_part(CONFIG) and info == {"text": "é"} and values.keys() == arrays.keys()
+    theirs = ms.load_checkpoint(path, crc_check=True)
+    for name, array in values.items():
+        wanted = theirs[name].asnumpy()
+        assert array.dtype == wanted.dtype and array.shape == wanted.shape and np.array_equal(array, wanted)
+        assert array.flags.writeable
+
+
+def test_a_file_cut_before_its_checksum_is_corrupt_and_a_foreign_one_foreign(saved, tmp_path):
+    """Both could be parsed: nothing may be missing without a word, and a type that we do not know is no corruption."""
+    _, path = saved
+    (tmp_path / "cut.ckpt").write_bytes(path.read_bytes()[:-17])
+    with pytest.raises(Unreadable, match="checksum is missing"):
+        read(tmp_path / "cut.ckpt")
+    ms.save_checkpoint([{"name": "w", "data": Tensor(noise(3), ms.bfloat16)}], str(tmp_path / "foreign.ckpt"))
+    with pytest.raises(UserError, match="another project"):
+        read(tmp_path / "foreign.ckpt")
 
 
 def test_weights_of_another_architecture_are_refused(saved):

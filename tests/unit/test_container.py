@@ -34,7 +34,7 @@ def test_settings_are_text_and_checked(tmp_path):
 
 
 def test_fine_tuning_is_the_default(tmp_path, monkeypatch):
-    monkeypatch.setattr(container, "READY_WEIGHTS", tmp_path / "ready.ckpt")
+    monkeypatch.setattr(container.ready_models, "default", lambda: tmp_path / "ready.ckpt")
     assert container.starting_point("", "", {}) is None, "no ready weights here"
     (tmp_path / "ready.ckpt").touch()
     assert container.starting_point("", "", {"lr": 1e-3, "num_spks": 3}) == tmp_path / "ready.ckpt"
@@ -107,7 +107,7 @@ def test_other_rates_are_resampled_and_bad_files_left_to_preprocess(tmp_path):
 
 
 def test_what_is_served(tmp_path, monkeypatch):
-    monkeypatch.setattr(container, "READY_WEIGHTS", tmp_path / "ready.ckpt")
+    monkeypatch.setattr(container.ready_models, "default", lambda: tmp_path / "ready.ckpt")
     folders = container.Folders(tmp_path)
     with pytest.raises(UserError, match="no model there"):
         container.serve_command(folders, {})

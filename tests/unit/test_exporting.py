@@ -14,7 +14,8 @@ from src import checkpoint, exporting
 from src.config import ExportConfig, ModelConfig
 from src.errors import UserError
 from src.exporting import export
-from src.inference import meta_path, open_model, read_meta, read_weights
+from src.inference import load_model, meta_path, read_meta
+from src.mindspore_runtime import read_weights
 from src.model import DPRNNTasNet
 from src.rnn import Recurrent
 
@@ -52,7 +53,7 @@ def test_equals_the_checkpoint(saved, options):
     length = 800 if "static_length" in options else None
     batch = options.get("batch_size") or (1 if length else None)
     assert int(meta["sample_rate"]) == 4000 and meta["input"] == [batch, length]
-    model = open_model(written)
+    model = load_model(written)
     assert model.config == network.config
     for shape in [(batch or 1, 800)] if length or batch else [(1, 3), (2, 800), (3, 1234)]:
         x = noise(*shape)
@@ -66,7 +67,7 @@ def test_equals_the_checkpoint(saved, options):
 
 def test_a_mindir_with_a_loop_takes_several_lengths(tmp_path):
     network, path = save(tmp_path, rnn_type="GRU")
-    model = open_model(export(ExportConfig(model_path=path, device_target="CPU"))[0])
+    model = load_model(export(ExportConfig(model_path=path, device_target="CPU"))[0])
     for shape in ((1, 50), (2, 333), (1, 50)):
         assert np.abs(model(noise(*shape)) - network(Tensor(noise(*shape))).asnumpy()).max() <= 1e-5
 
@@ -77,7 +78,7 @@ def test_ascend_flavour_from_any_host(saved):
     assert b"DynamicRNN" in written.read_bytes() and "Ascend" in found
     assert json.loads(meta_path(written).read_text())["rnn_kernel"] == "dynamic"
     with pytest.raises(UserError, match="runs there only"):
-        open_model(written)
+        load_model(written)
     weights = read_weights(path)[1]
     stored = read_weights(written)[1]
     assert weights.keys() == stored.keys() and all(np.array_equal(weights[k], stored[k]) for k in weights)
@@ -90,7 +91,7 @@ def test_a_mindir_becomes_onnx_like_its_checkpoint(saved):
     assert str(mindir) == name + ".mindir"
     written, _ = export(ExportConfig(model_path=str(mindir), file_format="ONNX", check_seconds=1))
     x = noise(1, 500)
-    assert np.abs(open_model(written)(x) - network(Tensor(x)).asnumpy()).max() <= 1e-5
+    assert np.abs(load_model(written)(x) - network(Tensor(x)).asnumpy()).max() <= 1e-5
 
 
 @pytest.mark.parametrize("options, word", [
@@ -127,14 +128,14 @@ def test_a_broken_mindir_is_refused(saved):
     whole = written.read_bytes()
     written.write_bytes(whole[:-10])
     with pytest.raises(UserError, match="truncated"):
-        open_model(written)
+        load_model(written)
     written.write_bytes(whole)
     meta_path(written).write_text("{}")
     with pytest.raises(UserError, match="meta.json"):
-        open_model(written)
+        load_model(written)
     meta_path(written).unlink()
     with pytest.raises(UserError, match="missing"):
-        open_model(written)
+        load_model(written)
 
 
 def test_a_broken_or_foreign_onnx_is_refused(saved, tmp_path):
@@ -143,13 +144,13 @@ def test_a_broken_or_foreign_onnx_is_refused(saved, tmp_path):
     whole = written.read_bytes()
     written.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match="truncated"):
-        open_model(written)
+        load_model(written)
     foreign = onnx.load_from_string(whole)
     del foreign.metadata_props[:]
     onnx.save(foreign, tmp_path / "foreign.onnx")
     for name, word in (("foreign.onnx", "carries no DPRNN"), ("none.onnx", "no such")):
         with pytest.raises(UserError, match=word):
-            open_model(tmp_path / name)
+            load_model(tmp_path / name)
 
 
 def sigmoid(x):

@@ -1,4 +1,4 @@
-"""The ONNX graph against the network, run by ONNX Runtime."""
+"""The ONNX graph, run by ONNX Runtime, and numpy's forward pass against the network."""
 
 import dataclasses
 import json
@@ -13,6 +13,7 @@ from mindspore import Tensor
 from src.checkpoint import for_inference
 from src.config import ModelConfig
 from src.model import DPRNNTasNet
+from src.numpy_network import forward, parameter_shapes
 from src.onnx_graph import OPSET, build
 
 TINY = ModelConfig(in_channels=6, out_channels=6, bn_channels=5, hidden_channels=4, kernel_size=4, K=6, num_layers=2)
@@ -43,10 +44,14 @@ def run(model, mixture):
 ], ids=lambda c: "-".join(f"{k}={v}" for k, v in c.items()) or "default")
 def test_equals_the_network_for_every_shape(changes):
     network, weights = network_and_weights(changes)
+    assert parameter_shapes(network.config) == {name: array.shape for name, array in weights.items()}
     dynamic = build(network.config, weights, {})
     for i, shape in enumerate(SHAPES):
         mixture = np.random.default_rng(i).normal(0, 0.1, shape).astype(np.float32)
         wanted = network(Tensor(mixture)).asnumpy()
+        by_numpy = forward(network.config, weights, mixture)
+        assert by_numpy.dtype == np.float32 and by_numpy.shape == wanted.shape
+        assert np.abs(by_numpy - wanted).max() < 1e-5
         for model in (dynamic, build(network.config, weights, {}, *shape)):
             found = run(model, mixture)
             assert found.shape == wanted.shape

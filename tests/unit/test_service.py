@@ -285,7 +285,9 @@ def test_facts(client):
         if word.startswith("/static-offline-docs"):
             assert client.get(word).status_code == 200
     post_json(client, [[0.1] * 80])
+    assert client.get("/ping").json() == {"status": "ok", "runtime": None}, "a stand-in has none"
     metrics = client.get("/metrics").text
+    assert 'dprnn_model{name="model",runtime="other"} 1.0' in metrics
     assert 'dprnn_requests_total{route="/invocations",status="200"}' in metrics and "process_resident" in metrics
     client.get("/no/such/address/12345")
     assert "12345" not in client.get("/metrics").text, "labels never come from a client"
