@@ -5,7 +5,7 @@ import os
 import mindspore.dataset as ds
 import numpy as np
 
-from src.dataset import shared
+from src.batch_order import shared
 from src.errors import UserError
 from src.mixture_recipe import FreshMixtures, check_options, distinct
 from src.reverberation import Rooms

@@ -16,9 +16,8 @@ import yaml
 
 from src import checkpoint
 from src.errors import UserError
+from src.log_line import LOG_FIELDS
 
-LOG_FIELDS = ("step", "epoch", "train_loss", "valid_loss", "valid_si_snri", "lr", "grad_norm", "step_seconds",
-              "skipped_steps", "minutes", "audio_per_second", "peak_gb")
 OLDER = re.compile(r"(last|best)-(\d+)\.ckpt")
 
 
