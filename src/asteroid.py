@@ -201,7 +201,20 @@ def export_asteroid(config):
     arguments = to_arguments(model_config, config.to_asteroid)
     shapes = _their_shapes(DPRNNTasNet(model_config))
     state = {to_asteroid(name): array.reshape(shapes[name]) for name, array in values.items()}
-    out = Path(config.out)
+    write_asteroid(config.out, arguments, state)
+
+
+def write_asteroid(path, arguments, state):
+    """A model as Asteroid's ``serialize()`` writes it (``.pth``, needs torch) or as ``.npz``.
+
+    Args:
+        path: output.
+        arguments (dict): of the constructor, see :func:`to_arguments`.
+        state (dict[str, ndarray]): under Asteroid's names, of its shapes.
+    Raises:
+        UserError: the disk refuses.
+    """
+    out = Path(path)
     try:
         with replacing(out) as temporary, open(temporary, "wb") as file:
             if out.suffix == ".npz":

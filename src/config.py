@@ -131,6 +131,13 @@ class DynamicMixingConfig:
     rir_prob: float = option(1.0, "share of mixtures with reverberation", low=0.0, high=1.0)
     rir_target: str = option("reverberant", "target of a reverberated voice: the voice as it is heard, or its direct "
                              "path and early reflections (50 ms)", choices=("reverberant", "early"))
+    single_prob: float = option(0.0, "share of mixtures in which one voice speaks, the other targets being silent",
+                                low=0.0, high=1.0)
+    turns_prob: float = option(0.0, "share of mixtures in which the voices take turns", low=0.0, high=1.0)
+    overlap_low: float = option(-0.2, "turns: lowest share of the time in which two voices overlap; negative: share of "
+                                "pauses between turns", low=-0.9, high=1.0)
+    overlap_high: float = option(0.5, "turns: highest share of the time in which two voices overlap", low=-0.9,
+                                 high=1.0)
 
 
 @dataclass

@@ -10,6 +10,7 @@ import mindspore.dataset as ds
 import numpy as np
 
 from src.audio import from_pcm16
+from src.batch_order import epoch_order
 from src.errors import UserError
 from src.manifest import load_manifest, shard_paths
 
@@ -75,22 +76,6 @@ class Records:
             reason = " ".join(lines[0].removeprefix("[ERROR]").split())
             raise UserError(f"{self.folder}: a record shard cannot be read, truncated or corrupt; "
                             f"preprocess it again ({reason[:160]})") from None
-
-
-def epoch_order(rows, batch_size, seed, epoch, rank=0, world=1):
-    """The rows of one epoch for one rank, shuffled by (seed, epoch).
-
-    Every row appears; the last batch is filled up from the front. Step i of all ranks together is the same set of
-    rows as step i of one process with ``world`` times the batch.
-    """
-    return shared(np.random.default_rng((seed, epoch)).permutation(rows), batch_size, rank, world)
-
-
-def shared(order, batch_size, rank, world):
-    """One rank's part of an epoch's ``order``, filled up from the front to whole steps."""
-    step = batch_size * world
-    order = np.resize(order, -(-len(order) // step) * step)
-    return order.reshape(-1, world, batch_size)[:, rank].reshape(-1)
 
 
 class TrainLoader:

@@ -1,26 +1,20 @@
-"""Training on mixtures that are made as they are needed, each a function of (seed, epoch, index) alone.
+"""Training on mixtures that are made as they are needed: what src/mixture_recipe.py says, in MindSpore's pipeline."""
 
-Every speaker is as likely as any other, however much there is of them; of a speaker, every second is.
-"""
-
-import math
 import os
 
 import mindspore.dataset as ds
 import numpy as np
 
-from src.audio import from_pcm16, resample
-from src.dataset import shared
+from src.batch_order import shared
 from src.errors import UserError
-from src.levels import PEAK, active_level, gain_of, level
-from src.reverberation import Rooms, reverberate
+from src.mixture_recipe import FreshMixtures, check_options, distinct
+from src.reverberation import Rooms
 from src.tape import Tapes
 
-BLOCK = 1024  # mixtures whose rows are looked up at a time
-FAINT_DB = 20.0  # a crop so far below its recordings' level is a pause: a louder one is taken
+__all__ = ["DynamicLoader", "distinct"]
 
 
-class DynamicLoader:
+class DynamicLoader(FreshMixtures):
     """Batches of fresh mixtures: mixture [B, T], sources [B, C, T], lengths int32 [B] (always T).
 
     Mixture i of an epoch is the same for any number of workers, ranks and any batch size; the ranks' steps together
@@ -35,26 +29,17 @@ class DynamicLoader:
 
     def __init__(self, config, rank=0, world=1):
         check_options(config)
-        self.config, self.rank, self.world = config, rank, world
-        self.segment = round(config.segment * config.sample_rate)
-        self.longest = math.ceil(self.segment * (1 + config.speed_change))  # read for one voice
+        voices = Tapes(config.train_dir, config.sample_rate, config.num_spks)
+        noises = Tapes(config.noise_dir, config.sample_rate, task="noise") if config.noise_dir else None
+        rooms = Rooms(config.rir_dir, config.sample_rate) if config.rir_dir else None
+        super().__init__(config, voices, noises, rooms)
+        self.rank, self.world = rank, world
         self.workers = min(config.num_workers, os.cpu_count())  # MindSpore refuses more
-        self.voices = Tapes(config.train_dir, config.sample_rate, config.num_spks)
-        self.noises = Tapes(config.noise_dir, config.sample_rate, task="noise") if config.noise_dir else None
-        self.rooms = Rooms(config.rir_dir, config.sample_rate) if config.rir_dir else None
-        share = self.voices.samples / (config.num_spks * self.segment)
-        self.mixtures = config.epoch_mixtures or max(1, round(share))
         self.failure = None
 
     def __len__(self):
         """Steps per epoch."""
         return -(-self.mixtures // (self.config.batch_size * self.world))
-
-    def describe(self):
-        """What an epoch is, in words."""
-        extras = [word for word, there in (("noise", self.noises), ("reverberation", self.rooms)) if there]
-        return (f"{self.mixtures} fresh mixtures an epoch, of {len(self.voices)} speakers "
-                f"({self.voices.manifest.hours:.2f} h)" + (f", with {' and '.join(extras)}" if extras else ""))
 
     def epoch(self, epoch, start=0):
         """Yield the batches of one epoch as numpy arrays, from step ``start`` on."""
@@ -68,7 +53,7 @@ class DynamicLoader:
         # MindSpore turns every error into a RuntimeError of many lines
         def raw():
             try:
-                yield from self._recorded(epoch, indices)
+                yield from self.recorded(epoch, indices)
             except UserError as error:
                 self.failure = error
                 raise
@@ -91,101 +76,3 @@ class DynamicLoader:
             if self.failure is None:
                 raise
             raise self.failure from None
-
-    def draws(self, epoch):
-        """Speakers [E, C], where on their tapes [E, C] (0 to 1), with noise or not [E], and where in it [E]."""
-        speakers = self.config.num_spks
-        uniform = np.random.default_rng((self.config.seed, epoch)).random((self.mixtures, 2 * speakers + 2))
-        noisy = uniform[:, -2] < (self.config.noise_prob if self.noises else 0)
-        return distinct(uniform[:, :speakers], len(self.voices)), uniform[:, speakers:-2], noisy, uniform[:, -1]
-
-    def _recorded(self, epoch, indices):
-        """Yield what :meth:`mix` needs for each of ``indices``, as arrays: index; PCM of all rows one after the other;
-        for each voice and the noise the number of samples and the first one wanted; their levels in dBFS."""
-        who, where, noisy, noise_where = self.draws(epoch)
-        for first in range(0, len(indices), BLOCK):
-            block = indices[first : first + BLOCK]
-            takes = [[self.voices.take(*choice, self.longest) for choice in zip(who[i], where[i])] for i in block]
-            noise_takes = [self.noises.take(0, noise_where[i], self.segment) if noisy[i] else None for i in block]
-            voices = self.voices.recordings([row for wanted in takes for take in wanted for row in take.rows])
-            noises = self.noises and self.noises.recordings([row for take in noise_takes if take for row in take.rows])
-            for i, wanted, noise in zip(block, takes, noise_takes):
-                parts, cuts, levels = [], [], []
-                for take, rows in [(take, voices) for take in wanted] + ([(noise, noises)] if noise else []):
-                    pcm, heights = zip(*(next(rows) for _ in take.rows))
-                    parts += pcm
-                    cuts.append((sum(map(len, pcm)), take.offset))
-                    levels.append(max(heights))
-                yield np.int64(i), np.concatenate(parts), np.array(cuts), np.array(levels)
-
-    def mix(self, key, pcm, cuts, levels):
-        """One mixture from its recordings; every choice left follows from ``key``.
-
-        Returns:
-            tuple: mixture float32 [T], targets float32 [C, T], T.
-        """
-        config, rate = self.config, self.config.sample_rate
-        rng = np.random.default_rng(key)
-        tapes = np.split(from_pcm16(pcm), np.cumsum([length for length, _ in cuts])[:-1])
-        speakers = config.num_spks
-        heard = np.stack([self._voice(rng, tape, int(offset), dbfs)
-                          for tape, (_, offset), dbfs in zip(tapes, cuts[:speakers], levels)])
-        targets = heard
-        if self.rooms and rng.random() < config.rir_prob:
-            pairs = [reverberate(voice, self.rooms.read(path), rate)
-                     for voice, path in zip(heard, self.rooms.draw(rng, speakers))]
-            heard, targets = (np.stack(signals) for signals in zip(*pairs))
-            targets = targets if config.rir_target == "early" else heard
-        mean = rng.uniform(config.level_low, config.level_high)
-        gains = np.array([_change(rng.uniform(-1, 1) * config.level_spread + mean, active_level(voice, rate))
-                          for voice in heard], np.float32)[:, None]
-        heard, targets = heard * gains, targets * gains
-        noise = np.zeros((0, self.segment), np.float32)
-        if len(tapes) > speakers:
-            noise = np.resize(tapes[-1][int(cuts[-1][1]) :], self.segment)[None]  # a short one is repeated
-            snr = rng.uniform(config.snr_low, config.snr_high)
-            noise = noise * np.float32(_change(active_level(heard.sum(0), rate) - snr, level(noise[0])))
-        peak = max(np.abs(signal).max() for signal in (np.vstack([heard, noise]).sum(0), heard, targets))
-        if peak > PEAK:
-            heard, targets, noise = (signal * np.float32(PEAK / peak) for signal in (heard, targets, noise))
-        return np.vstack([heard, noise]).sum(0), targets, np.int32(self.segment)
-
-    def _voice(self, rng, tape, offset, dbfs):
-        """A segment of a tape at a speed of its own, float32 [T]; a tape that is shorter lies anywhere in it."""
-        change = self.config.speed_change
-        speed = 1 + rng.uniform(-change, change)
-        samples = math.ceil(self.segment * speed)
-        crop = tape[offset : offset + samples]
-        if level(crop) < dbfs - FAINT_DB:
-            starts = range(0, len(tape) - len(crop) + 1, max(1, samples // 4))
-            crop = max((tape[start : start + samples] for start in starts), key=level)
-        crop = resample(crop, speed, 1)[: self.segment]
-        voice = np.zeros(self.segment, np.float32)
-        start = rng.integers(self.segment - len(crop) + 1)
-        voice[start : start + len(crop)] = crop
-        return voice
-
-
-def distinct(uniform, choices):
-    """Uniform numbers [N, C] to C different whole numbers below ``choices`` in each row, all C-tuples as likely."""
-    chosen = np.empty(uniform.shape, np.int64)
-    for c in range(uniform.shape[1]):
-        pick = (uniform[:, c] * (choices - c)).astype(np.int64)  # among those left, counted from below
-        for earlier in np.sort(chosen[:, :c], axis=1).T:
-            pick += pick >= earlier
-        chosen[:, c] = pick
-    return chosen
-
-
-def check_options(config):
-    """Raise :class:`UserError` for options that contradict each other."""
-    for low, high in (("level_low", "level_high"), ("snr_low", "snr_high")):
-        if getattr(config, low) > getattr(config, high):
-            raise UserError(f"--{low} {getattr(config, low)} is above --{high} {getattr(config, high)}")
-    if config.num_spks == 1 and not config.noise_dir and not (config.rir_dir and config.rir_target == "early"):
-        raise UserError("--dynamic_mixing with --num_spks 1 mixes one voice with nothing; give --noise_dir")
-
-
-def _change(wanted, found):
-    """The factor from one level to another, dBFS; 1 for silence, which has none."""
-    return gain_of(wanted - found) if found > -math.inf else 1.0

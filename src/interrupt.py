@@ -105,12 +105,13 @@ class Signals:
 
     Args:
         say: called with a text at the first signal.
+        state: name of the file that the state goes to.
     """
 
     caught = False
 
-    def __init__(self, say):
-        self.say = say
+    def __init__(self, say, state="last.ckpt"):
+        self.say, self.state = say, state
 
     def __enter__(self):
         self.before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -120,7 +121,7 @@ class Signals:
         if self.caught and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.caught = True
-        self.say("stopping after this step, saving last.ckpt ...")
+        self.say(f"stopping after this step, saving {self.state} ...")
 
     def __exit__(self, *_):
         for number, handler in self.before.items():

@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-import pyloudnorm
 
 FRAME_SECONDS = 0.02
 SILENCE_DB = 40.0  # frames so far below the loudest one are pauses, not voice
@@ -46,6 +45,8 @@ def loudness(samples, sample_rate):
     Raises:
         ValueError: fewer samples than one block of 0.4 s.
     """
+    import pyloudnorm  # by this function alone
+
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)  # silence: the mean of no blocks
         value = float(pyloudnorm.Meter(sample_rate).integrated_loudness(np.asarray(samples, np.float64)))

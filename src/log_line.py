@@ -1,8 +1,11 @@
-"""What a row of the training log says in words."""
+"""The columns of train_log.csv, and what a row of it says in words."""
 
 import resource
 
 from src.progress import duration
+
+LOG_FIELDS = ("step", "epoch", "train_loss", "valid_loss", "valid_si_snri", "lr", "grad_norm", "step_seconds",
+              "skipped_steps", "minutes", "audio_per_second", "peak_gb")
 
 
 def peak_gb():

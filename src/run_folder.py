@@ -16,11 +16,10 @@ from src import checkpoint
 from src.checkpoint_file import Unreadable
 from src.errors import UserError, disk_errors
 from src.files import link, make_folder, write
+from src.log_line import LOG_FIELDS
 from src.output import Lenient
 from src.recipe import dump_yaml
 
-LOG_FIELDS = ("step", "epoch", "train_loss", "valid_loss", "valid_si_snri", "lr", "grad_norm", "step_seconds",
-              "skipped_steps", "minutes", "audio_per_second", "peak_gb")
 OLDER = re.compile(r"(last|best)-(\d+)\.ckpt")
 
 

@@ -1,4 +1,4 @@
-"""The learning rate of a step, and when to stop."""
+"""The learning rate of a step, when to stop, and how fast the mean of the weights moves."""
 
 from src.errors import UserError
 
@@ -65,3 +65,9 @@ def milestones(config):
     if any(e <= 0 for e in epochs) or sorted(set(epochs)) != epochs:
         raise UserError(f"--milestones must be ascending epochs such as 15,45,75, got {config.milestones!r}")
     return epochs
+
+
+def average_share(decay, step):
+    """Share of the newest weights in their running mean in step 1, 2, ...: large at first, so that the mean soon
+    forgets where it began."""
+    return max(1 - decay, 9 / (10 + step))

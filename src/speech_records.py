@@ -10,25 +10,22 @@ from collections import defaultdict, namedtuple
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
-
-from src.audio import AudioError, probe, read_span, resample, to_pcm16
+from src.audio import AudioError, probe
 from src.corpus import PATH_PARTS, find_subsets
 from src.errors import UserError, disk_errors
 from src.files import make_folder, sha256, sync_all
-from src.levels import active_level, protect
 from src.manifest import Manifest, write_manifest
 from src.mindrecord import RECORDING_SCHEMA, page_bytes, recording_row, row_bytes, row_checksum, write_shard
 from src.preprocess import left_out, output_names
 from src.progress import Progress
 from src.record_folder import check_target, clean_up, locked, partial_folder, swap_in
 from src.recordings import find_recordings, holds_mixtures, recordings_of_mixtures, subset_folders
+from src.speech_pieces import PIECE_SECONDS, pieces, usable_pieces
 from src.workers import worker_pool
 
-PIECE_SECONDS = 20  # longest row
-BLOCK_SECONDS = 600  # longest part of a recording that is in memory
 SHARD_RECORDINGS = 500
-SILENT_DBFS = -80.0  # a piece below this holds no voice
+
+__all__ = ["PIECE_SECONDS", "pieces", "preprocess_recordings"]
 
 Job = namedtuple("Job", "path recordings sample_rate min_samples page")
 # lengths: {speaker: samples of each row}; entry: of the shard in the manifest, None without a row; low: how many
@@ -167,15 +164,9 @@ def write_recordings(job, tick):
             tick()
             try:
                 low.extend([recording.id] * (probe(recording.path).sample_rate < job.sample_rate))
-                for n, piece in enumerate(pieces(recording.path, job.sample_rate)):
-                    level = active_level(piece, job.sample_rate)
-                    if level < SILENT_DBFS or len(piece) < job.min_samples:
-                        reason = "silent" if level < SILENT_DBFS else "too short"
-                        skipped[reason].append(f"{recording.id}#{n} ({len(piece) / job.sample_rate:.1f} s)")
-                        continue
-                    row = recording_row(f"{recording.id}#{n}", recording.speaker, job.sample_rate, level,
-                                        to_pcm16(piece))
-                    lengths[recording.speaker].append(len(piece))
+                for name, level, pcm in usable_pieces(recording, job.sample_rate, job.min_samples, skipped):
+                    row = recording_row(name, recording.speaker, job.sample_rate, level, pcm)
+                    lengths[recording.speaker].append(len(pcm))
                     crc32.append(f"{row_checksum(row):08x}")
                     yield row
             except AudioError as error:
@@ -189,22 +180,3 @@ def write_recordings(job, tick):
         "file": job.path.name, "rows": len(crc32), "bytes": os.stat(job.path).st_size,
         "db_bytes": os.stat(index).st_size, "sha256": sha256(job.path), "db_sha256": sha256(index),
         "crc32": "".join(crc32)}, len(low))
-
-
-def pieces(path, sample_rate):
-    """Yield a recording as float32 pieces of equal length, at most ``PIECE_SECONDS`` each, at the wanted rate.
-
-    Where the new rate makes peaks beyond full scale the part that is in memory is scaled down.
-
-    Raises:
-        AudioError: a file that cannot be used.
-    """
-    info = probe(path)
-    block = BLOCK_SECONDS * info.sample_rate
-    # even an empty file is read, to be told so
-    for start in range(0, max(info.frames, 1), block):
-        samples = read_span(path, start, min(block, info.frames - start))[0]
-        samples = np.array(resample(samples, info.sample_rate, sample_rate))
-        if np.abs(samples).max() >= 1:
-            protect(samples)
-        yield from np.array_split(samples, max(1, -(-len(samples) // (PIECE_SECONDS * sample_rate))))

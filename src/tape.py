@@ -1,22 +1,13 @@
-"""Single voices (or noises) of a record folder as tapes: all that one speaker says, end to end, without an end.
-
-A crop may run over the end of one recording into the next, so short recordings fill a segment too, and every second is
-as likely as any other.
-"""
-
-from collections import namedtuple
-
-import numpy as np
+"""Single voices (or noises) of a record folder as tapes, see src/tape_layout.py."""
 
 from src.dataset import Records, decode
 from src.errors import UserError
+from src.tape_layout import TapeLayout
 
 HELD_BYTES = 256 << 20  # a smaller corpus (4 hours at 8 kHz) is read once and kept, a larger one read as it is needed
 
-Take = namedtuple("Take", "rows offset")  # rows to read, and the first sample wanted of them together
 
-
-class Tapes(Records):
+class Tapes(Records, TapeLayout):
     """A record folder of preprocess.py --task speech or noise, one tape for each speaker (one for all noises).
 
     Args:
@@ -33,36 +24,11 @@ class Tapes(Records):
         tapes = self.manifest.speakers
         if len(tapes) < speakers:
             raise UserError(f"{folder}: has {len(tapes)} speakers ({', '.join(tapes)}), a mixture needs {speakers}")
-        self.lengths = [np.asarray(lengths) for lengths in tapes.values()]
-        if sum(map(len, self.lengths)) != self.rows:
+        TapeLayout.__init__(self, tapes)
+        if self.first_rows[-1] != self.rows:
             raise UserError(f"{folder}: the speakers' rows in its manifest do not add up to {self.rows}; run "
                             "preprocess.py again")
-        self.ends = [np.cumsum(lengths) for lengths in self.lengths]
-        self.first_rows = np.cumsum([0] + [len(lengths) for lengths in self.lengths])
-        self.samples = int(sum(ends[-1] for ends in self.ends))
         self.held = None
-
-    def __len__(self):
-        """How many tapes there are."""
-        return len(self.lengths)
-
-    def take(self, tape, where, samples):
-        """Which rows to read for ``samples`` of a tape from the share ``where`` (0 to 1) of it on.
-
-        All rows of the tape, each once, where they have no more than that.
-        """
-        lengths, ends, first = self.lengths[tape], self.ends[tape], int(self.first_rows[tape])
-        position = int(where * ends[-1])
-        row = int(np.searchsorted(ends, position, "right"))
-        if ends[-1] <= samples:
-            return Take([first + (row + n) % len(lengths) for n in range(len(lengths))], 0)
-        offset = position - int(ends[row] - lengths[row])
-        rows, got = [first + row], int(lengths[row]) - offset
-        while got < samples:
-            row = (row + 1) % len(lengths)
-            rows.append(first + row)
-            got += int(lengths[row])
-        return Take(rows, offset)
 
     def recordings(self, order):
         """Yield (int16 [T], level dBFS) of the rows ``order`` (list of int)."""

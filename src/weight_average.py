@@ -2,6 +2,8 @@
 
 from mindspore import Parameter, Tensor, nn, ops
 
+from src.schedule import average_share
+
 
 class WeightAverage(nn.Cell):
     """Exponential moving average of a network's weights. Calling it with the share [] of the newest moves it on.
@@ -37,5 +39,5 @@ class WeightAverage(nn.Cell):
         return share
 
     def share(self, step):
-        """Of the newest weights in step 1, 2, ...: large at first, so that the mean soon forgets where it began."""
-        return max(1 - self.decay, 9 / (10 + step))
+        """Of the newest weights in step 1, 2, ..., see :func:`src.schedule.average_share`."""
+        return average_share(self.decay, step)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src.loss import PermutationSearch, PITLoss, pairwise_si_snr
+from src.loss import PermutationSearch, PITLoss, UnlearntLoss, pairwise_si_snr, training_scores
 
 
 def si_snr(estimate, source):
@@ -109,3 +109,75 @@ def test_gradient_is_the_slope():
     slope = (float(value(Tensor(estimates + step * direction)).asnumpy())
              - float(value(Tensor(estimates - step * direction)).asnumpy())) / (2 * step)
     assert np.vdot(gradient, direction) == pytest.approx(slope, rel=2e-2, abs=1e-2)
+
+
+def thresholded_snr(estimate, source, sources):
+    """The definition (Wisdom et al. 2021), float64."""
+    estimate, source, *sources = (np.asarray(v, np.float64) - np.mean(v, dtype=np.float64)
+                                  for v in (estimate, source, *sources))
+    power, snr_max = (source @ source, 30) if source.any() else (sum(s @ s for s in sources), 20)
+    return 10 * np.log10(power / (((source - estimate) ** 2).sum() + 10 ** (-snr_max / 10) * power))
+
+
+@pytest.mark.parametrize("speakers", [2, 3])
+def test_a_silent_source_is_scored_by_its_definition(speakers):
+    estimates, sources = signals(speakers)
+    sources[1, 0] = 0
+    sources[2, 1:] = 0
+    found = training_scores(Tensor(estimates), Tensor(sources), lengths_of(400, 400, 400)).asnumpy()
+    plain = pairwise_si_snr(Tensor(estimates), Tensor(sources), lengths_of(400, 400, 400)).asnumpy()
+    assert np.allclose(found[0], plain[0], atol=1e-4), "of no concern to the others"
+    for b in (1, 2):
+        table = np.array([[thresholded_snr(e, s, sources[b]) for s in sources[b]] for e in estimates[b]])
+        assert np.allclose(found[b], table, atol=1e-3)
+        best = max(np.mean([table[p[c], c] for c in range(speakers)]) for p in itertools.permutations(range(speakers)))
+        one = [Tensor(a[b : b + 1]) for a in (estimates, sources)]
+        assert float(PITLoss(speakers)(*one, lengths_of(400)).asnumpy()) == pytest.approx(-best, abs=1e-3)
+        assert float(UnlearntLoss(speakers, 0)(*one, lengths_of(400))[0].asnumpy()) == pytest.approx(-best, abs=1e-3)
+
+
+def test_one_voice_and_silence_is_the_best_answer_to_one_voice():
+    _, sources = signals(2)
+    sources[:, 1] = 0
+    loss, lengths = PITLoss(2), lengths_of(400, 400, 400)
+
+    def value(*tracks):
+        return float(loss(Tensor(np.stack(tracks, 1)), Tensor(sources), lengths).asnumpy())
+
+    voice = sources[:, 0]
+    right = value(voice, 0 * voice)
+    assert right == pytest.approx(-25, abs=1e-3) == value(0 * voice, voice)
+    for tracks in ((voice, voice), (voice / 2, voice / 2), (0.1 * voice, 0 * voice), (voice, 0.2 * voice)):
+        assert value(*tracks) > right + 1, "another level, or twice the same, is worse"
+
+
+def test_sources_that_are_heard_give_the_gradient_of_si_snr_bit_for_bit():
+    estimates, sources = signals(3)
+    search, loss, lengths = PermutationSearch(3), PITLoss(3), lengths_of(400, 300, 399)
+
+    def by_si_snr(e):
+        return -search(pairwise_si_snr(e, Tensor(sources), lengths))[0].mean()
+
+    def by_loss(e):
+        return loss(e, Tensor(sources), lengths)
+
+    (old, expected), (new, found) = (ms.value_and_grad(f)(Tensor(estimates)) for f in (by_si_snr, by_loss))
+    assert np.array_equal(expected.asnumpy(), found.asnumpy()) and expected.asnumpy().any()
+    assert float(old.asnumpy()) == pytest.approx(float(new.asnumpy()), abs=2e-6)  # the logarithm's last bit varies
+
+
+def test_gradient_of_a_silent_source_is_the_slope_and_points_to_silence():
+    estimates, sources = signals(2, length=60, batch=1)
+    sources[:, 1] = 0
+    loss = PITLoss(2)
+
+    def value(e):
+        return loss(e, Tensor(sources), lengths_of(60))
+
+    gradient = ms.grad(value)(Tensor(estimates)).asnumpy()
+    direction = np.random.default_rng(3).normal(size=estimates.shape).astype(np.float32)
+    ends = [float(value(Tensor(estimates + step * direction)).asnumpy()) for step in (1e-2, -1e-2)]
+    assert np.vdot(gradient, direction) == pytest.approx((ends[0] - ends[1]) / 2e-2, rel=2e-2, abs=1e-2)
+    for start in (estimates, 0 * estimates, 1e4 * estimates):
+        assert np.isfinite(ms.grad(value)(Tensor(start)).asnumpy()).all()
+    assert float(value(Tensor(estimates - 0.003 * gradient)).asnumpy()) < float(value(Tensor(estimates)).asnumpy())
