@@ -28,7 +28,8 @@ CHECK_CHUNKS = 3  # length of the input that a graph is checked on: as many chun
 KEPT = 20  # graphs in the cache; the ones not used for longest go first
 NAME = re.compile(r"[0-9a-f]{64}-[0-9a-f]{16}\.onnx|\.[0-9a-f]{64}-[0-9a-f]{16}\..+")
 DIGEST_BYTES = 32
-MAKERS = ("src/onnx_graph.py", "src/onnx_cache.py")  # another graph follows from other code: their text is part of the name
+# another graph follows from other code: their text is part of the name
+MAKERS = ("src/onnx_graph.py", "src/onnx_cache.py")
 
 
 class Disagrees(UserError):
