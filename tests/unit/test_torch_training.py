@@ -17,10 +17,11 @@ from mindspore import Tensor
 import convert
 import torch_training.pack_audio as pack_audio
 import torch_training.train_torch as train_torch
+from src import ready_models
 from src.arguments import parse_args
 from src.asteroid import read_asteroid
 from src.audio import to_pcm16
-from src.config import READY_WEIGHTS, PreprocessConfig, TrainConfig, model_part
+from src.config import PreprocessConfig, TrainConfig, model_part
 from src.dynamic_mixing import DynamicLoader
 from src.errors import UserError
 from src.eval_data import open_data
@@ -157,9 +158,9 @@ def test_network_and_gradient_equal_asteroid(case, tmp_path):
 
 @needs_torch
 def test_ready_weights_and_loss_equal_ours(tmp_path):
-    convert.main(["--to_asteroid", str(READY_WEIGHTS), "--out", str(tmp_path / "ready.npz")])
+    convert.main(["--to_asteroid", str(ready_models.default()), "--out", str(tmp_path / "ready.npz")])
     _, state = read_asteroid(tmp_path / "ready.npz")
-    model = open_model(str(READY_WEIGHTS))
+    model = open_model(str(ready_models.default()))
     rng = np.random.default_rng(0)
     sources = (0.1 * rng.standard_normal((4, 2, 8001))).astype(np.float32)
     sources[2, 1] = sources[3, 0] = 0
