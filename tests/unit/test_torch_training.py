@@ -25,7 +25,7 @@ from src.config import PreprocessConfig, TrainConfig, model_part
 from src.dynamic_mixing import DynamicLoader
 from src.errors import UserError
 from src.eval_data import open_data
-from src.inference import open_model
+from src.inference import load_model
 from src.loss import PITLoss
 from src.metrics import Scorer
 from src.mixture_recipe import FreshMixtures
@@ -160,7 +160,7 @@ def test_network_and_gradient_equal_asteroid(case, tmp_path):
 def test_ready_weights_and_loss_equal_ours(tmp_path):
     convert.main(["--to_asteroid", str(ready_models.default()), "--out", str(tmp_path / "ready.npz")])
     _, state = read_asteroid(tmp_path / "ready.npz")
-    model = open_model(str(ready_models.default()))
+    model = load_model(str(ready_models.default()))
     rng = np.random.default_rng(0)
     sources = (0.1 * rng.standard_normal((4, 2, 8001))).astype(np.float32)
     sources[2, 1] = sources[3, 0] = 0
@@ -194,7 +194,7 @@ def test_trained_resumed_and_brought_home(here, tmp_path):
     assert "error:" in refused and "--resume continues it" in refused and "Traceback" not in refused
 
     convert.main(["--from_asteroid", str(tmp_path / "whole" / "best.npz"), "--out", str(tmp_path / "home.ckpt")])
-    home = open_model(str(tmp_path / "home.ckpt"))
+    home = load_model(str(tmp_path / "home.ckpt"))
     assert home.config.hidden_channels == 8 and home.config.K == 20 and home.config.kernel_size == 8
     facts = json.loads((tmp_path / "whole" / "training.json").read_text())
     data, scorer, scores = open_data(here / "dev"), Scorer(2), []
