@@ -4,22 +4,22 @@
     python convert.py --to_asteroid checkpoints/dprnn/best.ckpt --out model.pth
 """
 
-from src.errors import UserError, run_cli
+from src.core.errors import UserError, run_cli
 
 
 def main(argv):
-    from src.arguments import parse_args
-    from src.config import ConvertConfig
-    from src.options import require
+    from src.core.command_line import parse_args
+    from src.core.options import require
+    from src.export.config import ConvertConfig
 
     config = parse_args(ConvertConfig, argv)
     if bool(config.from_asteroid) == bool(config.to_asteroid):
         raise UserError("give one of --from_asteroid and --to_asteroid")
     require(config, "out")
 
-    from src.asteroid import export_asteroid, import_asteroid
-    from src.device import setup
-    from src.interrupt import work_begins
+    from src.core.device import setup
+    from src.core.signals import work_begins
+    from src.export.asteroid import export_asteroid, import_asteroid
 
     setup("CPU")
     work_begins()

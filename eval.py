@@ -5,13 +5,13 @@
     python eval.py --estimates_dir separated --data_dir Libri2Mix/wav8k/min/test
 """
 
-from src.errors import UserError, run_cli
+from src.core.errors import UserError, run_cli
 
 
 def main(argv):
-    from src.arguments import parse_args
-    from src.config import EvalConfig
-    from src.options import require
+    from src.core.command_line import parse_args
+    from src.core.options import require
+    from src.evaluation.config import EvalConfig
 
     config = parse_args(EvalConfig, argv)
     if not config.estimates_dir:
@@ -20,15 +20,15 @@ def main(argv):
         raise UserError("--model_path and --estimates_dir: give one of them")
     require(config, "data_dir")
 
-    from src.speech_metrics import chosen_metrics
+    from src.evaluation.speech_metrics import chosen_metrics
 
     chosen_metrics(config)  # before MindSpore is imported, which takes seconds
 
-    from src.comparison import lines as comparison_lines
-    from src.device import setup
-    from src.evaluate import evaluate
-    from src.interrupt import exit_on_signals, work_begins
-    from src.results import lines
+    from src.core.device import setup
+    from src.core.signals import exit_on_signals, work_begins
+    from src.evaluation.comparison import lines as comparison_lines
+    from src.evaluation.evaluate import evaluate
+    from src.evaluation.result_files import lines
 
     setup(config.device_target, config.device_id)
     exit_on_signals(sigterm_too=True)

@@ -6,20 +6,20 @@
     python export.py --model_path checkpoints/dprnn/best.ckpt --file_format ONNX       # ONNX, any batch and length
 """
 
-from src.errors import run_cli
+from src.core.errors import run_cli
 
 
 def main(argv):
-    from src.arguments import parse_args
-    from src.config import ExportConfig
-    from src.options import require
+    from src.core.command_line import parse_args
+    from src.core.options import require
+    from src.export.config import ExportConfig
 
     config = parse_args(ExportConfig, argv)
     require(config, "model_path")
 
-    from src.device import has_card, setup
-    from src.exporting import export
-    from src.interrupt import work_begins
+    from src.core.device import has_card, setup
+    from src.core.signals import work_begins
+    from src.export.write_model import export
 
     # Writing a graph needs no card: a model for Ascend can be exported on any host.
     on_card = config.device_target != "CPU" and has_card()

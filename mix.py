@@ -4,19 +4,19 @@
     python mix.py --speech_dir voices --noise_dir noises --num_spks 1 --noise snr --snr_low -5 --snr_high 20
 """
 
-from src.errors import run_cli
+from src.core.errors import run_cli
 
 
 def main(argv):
-    from src.arguments import parse_args
-    from src.config import MixConfig
-    from src.options import require
+    from src.core.command_line import parse_args
+    from src.core.options import require
+    from src.data.mixing.config import MixConfig
 
     config = parse_args(MixConfig, argv)
     require(config, "speech_dir", "out_dir")
 
-    from src.interrupt import work_begins
-    from src.mixing import make_mixtures
+    from src.core.signals import work_begins
+    from src.data.mixing.make_mixtures import make_mixtures
 
     work_begins()
     tables = make_mixtures(config)

@@ -6,18 +6,18 @@
     python preprocess.py --verify data
 """
 
-from src.errors import run_cli
+from src.core.errors import run_cli
 
 
 def main(argv):
-    from src.arguments import parse_args
-    from src.config import PreprocessConfig
-    from src.interrupt import work_begins
-    from src.options import require
+    from src.core.command_line import parse_args
+    from src.core.options import require
+    from src.core.signals import work_begins
+    from src.data.records.config import PreprocessConfig
 
     config = parse_args(PreprocessConfig, argv)
     if config.verify:
-        from src.verify import verify
+        from src.data.records.verify import verify
 
         work_begins()
         verify(config.verify, config.num_workers)
@@ -25,7 +25,7 @@ def main(argv):
     if config.task in ("speech", "noise"):
         require(config, "in_dir", "out_dir")
 
-        from src.speech_records import preprocess_recordings
+        from src.data.records.write_recordings import preprocess_recordings
 
         work_begins()
         preprocess_recordings(config)
@@ -35,7 +35,7 @@ def main(argv):
     else:
         require(config, "in_dir")
 
-    from src.preprocess import preprocess
+    from src.data.records.write_mixtures import preprocess
 
     work_begins()
     preprocess(config)

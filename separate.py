@@ -5,13 +5,13 @@
     ffmpeg -i film.mp4 -f wav - | python separate.py - > voices.wav
 """
 
-from src.errors import UserError, run_cli
+from src.core.errors import UserError, run_cli
 
 
 def main(argv):
-    from src.arguments import parse_args
-    from src.config import SeparateConfig
-    from src.options import require
+    from src.core.command_line import parse_args
+    from src.core.options import require
+    from src.separation.config import SeparateConfig
 
     config = parse_args(SeparateConfig, argv, positional="input")
     require(config, "input")
@@ -22,7 +22,7 @@ def main(argv):
         raise UserError("--out_dir -: stdout takes one recording")
     config.out_dir = config.out_dir or "separated"
 
-    from src.separate_many import Batch, parse_channels, quiet_stdout
+    from src.separation.separate_many import Batch, parse_channels, quiet_stdout
 
     parse_channels(config.channel)
     if to_stdout:
@@ -37,8 +37,8 @@ def main(argv):
 
 
 def open_batch(batch, config):
-    from src.interrupt import work_begins
-    from src.separator import Separator
+    from src.core.signals import work_begins
+    from src.separation.separator import Separator
 
     separator = Separator.load(config.model_path or None, config.device_target, config.device_id, config.runtime,
                                window=config.window, overlap=config.overlap)

@@ -6,12 +6,12 @@
         http://127.0.0.1:8080/invocations > voices.zip
 """
 
-from src.errors import UserError, run_cli
+from src.core.errors import UserError, run_cli
 
 
 def main(argv):
-    from src.arguments import parse_args
-    from src.config import ServeConfig
+    from src.core.command_line import parse_args
+    from src.service.config import ServeConfig
 
     config = parse_args(ServeConfig, argv)
     try:

@@ -5,27 +5,28 @@
     bash scripts/run_distribute_train.sh 8 1 none data/train-100
 """
 
-from src.errors import run_cli
+from src.core.errors import run_cli
 
 
 def main(argv):
-    from src.arguments import parse_args
-    from src.config import TrainConfig
-    from src.event_files import writer_class
-    from src.options import require
+    from src.core.command_line import parse_args
+    from src.core.options import require
+    from src.training.config import TrainConfig
+    from src.training.tensorboard import writer_class
 
     config = parse_args(TrainConfig, argv)
     require(config, "train_dir", "save_folder")
 
-    from src.device import setup  # MindSpore takes seconds to load: after the arguments are known to be good
+    from src.core.device import setup  # MindSpore takes seconds to load: after the arguments are known to be good
 
     if config.tensorboard:
         writer_class()  # missing is found out now
     setup(config.device_target, config.device_id, config.distribute)
 
-    from src import interrupt, output
-    from src.parallel import World, join
-    from src.trainer import Interrupted, Trainer
+    from src.core import output
+    from src.core import signals as interrupt
+    from src.distributed.world import World, join
+    from src.training.trainer import Interrupted, Trainer
 
     world = World()
     if config.distribute:

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from src.audio import read_mono
+from src.audio.files import read_mono
 
 SUBSETS = ("dev", "test")  # of samples/: utterances that the models of this project are not trained on
 TURN = (4.0, 15.0)  # seconds a voice talks before it pauses

@@ -24,7 +24,7 @@ def add_arguments(parser, lr=1e-3):
 
 def real_batches(count, batch, samples):
     """Mixtures of samples/train, cut or repeated to ``samples``: [count, batch, T] and [count, batch, 2, T]."""
-    from src.audio import read_mono
+    from src.audio.files import read_mono
 
     names = sorted(path.name for path in (ROOT / "samples" / "train" / "mix_clean").iterdir())
     sources = []
@@ -60,10 +60,10 @@ class Duel:
     def __init__(self, config, batches, folder, args, control=False):
         import mindspore as ms
 
-        from src import checkpoint
-        from src.asteroid import export_asteroid
-        from src.config import ConvertConfig
-        from src.model import DPRNNTasNet
+        from src.export.asteroid import export_asteroid
+        from src.export.config import ConvertConfig
+        from src.network.dprnn.model import DPRNNTasNet
+        from src.weights import checkpoint
 
         ms.set_seed(0)
         folder = Path(folder)

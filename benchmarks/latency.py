@@ -36,7 +36,7 @@ def python_runtime(path, runtime, seconds):
     started = time.time() - _process_age()
     import numpy as np
 
-    from src.inference import load_model
+    from src.weights.trained_model import load_model
 
     model = load_model(path, runtime, "CPU")
     mixture = np.random.default_rng(0).normal(0, 0.1, (1, round(seconds * model.config.sample_rate))).astype(np.float32)
@@ -57,7 +57,7 @@ def _process_age():
 
 def program(model, wavs, out):
     """The C++ program on RUNS + 1 wavs: seconds to the first voices, mean of the others."""
-    from src.lite import PROGRAMS
+    from src.export.lite import PROGRAMS
 
     begun = time.perf_counter()
     command = [PROGRAMS / "build" / "dprnn_infer", "--model", model, "--input", wavs, "--output", out, "--overwrite", 1]
@@ -74,10 +74,10 @@ def main(argv):
     import numpy as np
     import soundfile
 
-    from src.config import ExportConfig
-    from src.device import setup
-    from src.exporting import export
-    from src.inference import read_config
+    from src.core.device import setup
+    from src.export.config import ExportConfig
+    from src.export.write_model import export
+    from src.weights.trained_model import read_config
 
     setup("CPU")
     with TemporaryDirectory() as folder:

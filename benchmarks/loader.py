@@ -57,9 +57,9 @@ def trainer_rate(config, batch, steps):
     import mindspore as ms
     from mindspore import Tensor
 
-    from src.config import model_part
-    from src.model import DPRNNTasNet
-    from src.train_step import TrainStep, build_optimizer
+    from src.network.dprnn.config import model_part
+    from src.network.dprnn.model import DPRNNTasNet
+    from src.training.train_step import TrainStep, build_optimizer
 
     network = DPRNNTasNet(model_part(config))
     network.set_train()
@@ -79,10 +79,10 @@ def main():
     parser.add_argument("--trainer_steps", type=int, default=20, help="steps of the trainer; 0 leaves it out")
     args, flags = parser.parse_known_args()
 
-    from src.arguments import parse_args
-    from src.config import TrainConfig
-    from src.device import setup
-    from src.trainer import make_loader
+    from src.core.command_line import parse_args
+    from src.core.device import setup
+    from src.training.config import TrainConfig
+    from src.training.trainer import make_loader
 
     setup("CPU")
     config = parse_args(TrainConfig, ["--config_path", args.config_path, *flags])
@@ -103,6 +103,6 @@ def main():
 
 
 if __name__ == "__main__":
-    from src.errors import run_cli
+    from src.core.errors import run_cli
 
     run_cli(lambda argv: main())

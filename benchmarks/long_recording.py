@@ -5,7 +5,7 @@
 
 For each pair of speakers it makes a conversation (both pause, at times together, for up to 12 s), separates its
 windows, puts the two tracks of each window in random order, and joins them: as the sources say (oracle), as
-src/speaker_order.py finds, and by the overlap alone as ascend310_infer does. Prints SI-SNRi over the whole
+src/separation/speaker_order.py finds, and by the overlap alone as ascend310_infer does. Prints SI-SNRi over the whole
 conversation, and swaps: how often the order changes against the oracle's between windows in which both speak. Last
 column: the order in which the model gives its tracks.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from src.errors import run_cli  # noqa: E402
+from src.core.errors import run_cli  # noqa: E402
 
 LEAK, NOISE_DB = 0.3, -50.0  # of the windows that stand for a good model: the other voice up to so loud, and noise
 
@@ -51,8 +51,8 @@ def overlap_order(windows):
 
 
 def our_order(windows, rate):
-    """Windows in the order of src/speaker_order.py."""
-    from src.speaker_order import SpeakerOrder
+    """Windows in the order of src/separation/speaker_order.py."""
+    from src.separation.speaker_order import SpeakerOrder
 
     order = SpeakerOrder(2, rate)
     return [*(done for start, tracks in windows for done in order.add(start, tracks)), *order.finish()]
@@ -75,7 +75,7 @@ def join(windows):
     """One track per speaker [2, T] of windows [(start, tracks)]."""
     import numpy as np
 
-    from src.joiner import Joiner
+    from src.separation.joiner import Joiner
 
     joiner = Joiner()
     return np.concatenate([*(joiner.add(start, tracks) for start, tracks in windows), joiner.finish()], 1)
@@ -102,10 +102,10 @@ def main(argv):
     import numpy as np
 
     from benchmarks.conversations import conversation, utterances
-    from src.device import setup
-    from src.metrics import Scorer
-    from src.separator import Separator
-    from src.windows import WindowCutter
+    from src.core.device import setup
+    from src.separation.separator import Separator
+    from src.separation.windows import WindowCutter
+    from src.tasks.separation.scorer import Scorer
 
     setup("CPU")
     voices, rate = utterances(args.samples_dir, args.subsets.split(","))

@@ -15,11 +15,11 @@ def main(checkpoint_path, batches_path, rate, l2, clip, recompute):
     import mindspore as ms
     from mindspore import Tensor
 
-    from src.checkpoint import load_weights, read
-    from src.config import TrainConfig
-    from src.device import setup
-    from src.model import DPRNNTasNet
-    from src.train_step import TrainStep, build_optimizer, recompute_blocks
+    from src.core.device import setup
+    from src.network.dprnn.model import DPRNNTasNet
+    from src.training.config import TrainConfig
+    from src.training.train_step import TrainStep, build_optimizer, recompute_blocks
+    from src.weights.checkpoint import load_weights, read
 
     setup("CPU")
     model_config, _, values = read(checkpoint_path)

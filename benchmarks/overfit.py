@@ -22,14 +22,15 @@ def overfit(target_db=12.0, max_steps=1500, segment=2.0, say=print):
     import numpy as np
     from mindspore import Tensor
 
-    from src.arguments import parse_args
-    from src.audio import from_pcm16
-    from src.config import TrainConfig, model_part
-    from src.corpus import load, pair, subset_tree
-    from src.dataset import crop_row
-    from src.metrics import Scorer
-    from src.model import DPRNNTasNet
-    from src.train_step import TrainStep, build_optimizer
+    from src.audio.files import from_pcm16
+    from src.core.command_line import parse_args
+    from src.data.corpora.mixture_tree import load, pair, subset_tree
+    from src.data.loading.mixtures import crop_row
+    from src.network.dprnn.config import model_part
+    from src.network.dprnn.model import DPRNNTasNet
+    from src.tasks.separation.scorer import Scorer
+    from src.training.config import TrainConfig
+    from src.training.train_step import TrainStep, build_optimizer
 
     config = parse_args(TrainConfig, ["--config_path", str(ROOT / "configs" / "dprnn_demo.yaml")])
     rows = []
@@ -60,7 +61,7 @@ if __name__ == "__main__":
     parser.add_argument("--target_db", type=float, default=12.0)
     parser.add_argument("--max_steps", type=int, default=1500)
     args = parser.parse_args()
-    from src.device import setup
+    from src.core.device import setup
 
     setup("CPU")
     overfit(args.target_db, args.max_steps)

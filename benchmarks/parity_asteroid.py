@@ -26,8 +26,8 @@ def main():
     parser.add_argument("--tolerance", type=float, default=1e-3)
     args = parser.parse_args()
 
-    from src.config import ModelConfig
-    from src.device import setup
+    from src.core.device import setup
+    from src.network.dprnn.config import ModelConfig
 
     setup("CPU")
     config = ModelConfig(in_channels=64, out_channels=64, bn_channels=64, hidden_channels=64, kernel_size=32, K=50,

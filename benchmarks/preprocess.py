@@ -17,14 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
-from src.audio import to_pcm16_as_written  # noqa: E402
-from src.config import PreprocessConfig  # noqa: E402
-from src.librimix import mix, read_metadata, read_row, render  # noqa: E402
-from src.librimix_corpus import metadata_subsets  # noqa: E402
-from src.mindrecord import page_bytes, row, row_bytes, write_shard  # noqa: E402
-from src.shards import plan, write_job  # noqa: E402
-from src.workers import worker_pool  # noqa: E402
-from tests.speech_trees import write_metadata, write_trees  # noqa: E402
+from src.audio.files import to_pcm16_as_written  # noqa: E402
+from src.core.worker_pool import worker_pool  # noqa: E402
+from src.data.corpora.librimix import metadata_subsets  # noqa: E402
+from src.data.corpora.librimix_rules import mix, read_metadata, read_row, render  # noqa: E402
+from src.data.records.config import PreprocessConfig  # noqa: E402
+from src.data.records.mindrecord import page_bytes, row, row_bytes, write_shard  # noqa: E402
+from src.data.records.shards import plan, write_job  # noqa: E402
+from tests.helpers.speech_trees import write_metadata, write_trees  # noqa: E402
 
 SECONDS = (2, 16)  # of the made files; LibriSpeech's clean parts have 12 s on average
 

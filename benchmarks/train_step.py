@@ -55,8 +55,8 @@ def main():
     parser.add_argument("--steps", type=int, default=3, help="steps per block")
     args = parser.parse_args()
 
-    from src.config import ModelConfig
-    from src.device import setup
+    from src.core.device import setup
+    from src.network.dprnn.config import ModelConfig
 
     setup("CPU")
     changes, batch, seconds = CASES[args.case]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.errors import first_names, run_cli  # noqa: E402
+from src.core.errors import first_names, run_cli  # noqa: E402
 
 
 def main(argv):
@@ -19,10 +19,10 @@ def main(argv):
     parser.add_argument("--out_dir", required=True, help="gets mix/ s1/ s2/ ...")
     args = parser.parse_args(argv)
 
-    from src.collect import collect
-    from src.device import setup
-    from src.inference import read_config
-    from src.interrupt import work_begins
+    from src.core.device import setup
+    from src.core.signals import work_begins
+    from src.evaluation.write_wavs import collect
+    from src.weights.trained_model import read_config
 
     setup("CPU")
     work_begins()

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from src.errors import run_cli  # noqa: E402
+from src.core.errors import run_cli  # noqa: E402
 
 PICTURE = ROOT / "docs" / "images" / "separation.png"
 COLOURS = 48  # a palette makes the file a fifth as large
@@ -25,9 +25,9 @@ def main(argv):
 
     from PIL import Image
 
-    from src.audio import read_mono
-    from src.plots import spectrograms
-    from src.separate import output_paths
+    from src.audio.files import read_mono
+    from src.core.figures import spectrograms
+    from src.separation.separate_file import output_paths
 
     mixture, rate = read_mono(MIXTURE)
     columns = [[("mixture: two voices at once", mixture)]]

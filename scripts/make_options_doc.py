@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from src import config  # noqa: E402
-from src.errors import UserError, run_cli  # noqa: E402
+from src.core.errors import UserError, run_cli  # noqa: E402
 
 BASES = (config.ModelConfig, config.DynamicMixingConfig, config.DeviceConfig)  # each has a section of its own
 TRANSLATIONS = ROOT / "docs" / "zh" / "options.yaml"
@@ -40,7 +40,7 @@ def page(translate):
     lines = [f"# {translate('Options')}", ""]
     for text in INTRO:
         lines += [translate(text), ""]
-    for cls in (*config.SCRIPT_CONFIGS, *BASES):
+    for cls in (*config.config_classes(), *BASES):
         lines += section(cls, translate)
     return "\n".join(lines).rstrip("\n") + "\n"
 

@@ -12,11 +12,11 @@ DEVICE=(--device_target "${DEVICE_TARGET:-CPU}")
 
 step() { echo; echo "== $*"; }
 
-valid_records() { "$PYTHON" -c "import sys; from src.manifest import load_manifest; load_manifest(sys.argv[1])" "$1" 2>/dev/null; }
-valid_checkpoint() { "$PYTHON" -c "import sys; from src.checkpoint import read; read(sys.argv[1])" "$1" >/dev/null 2>&1; }
+valid_records() { "$PYTHON" -c "import sys; from src.data.records.manifest import load_manifest; load_manifest(sys.argv[1])" "$1" 2>/dev/null; }
+valid_checkpoint() { "$PYTHON" -c "import sys; from src.weights.checkpoint import read; read(sys.argv[1])" "$1" >/dev/null 2>&1; }
 
 step "1/7 a held-out mixture, separated with the ready weights (checkpoints/README.md)"
-ready="$("$PYTHON" -c 'from src.ready_models import default; print(default().with_suffix(""))')"
+ready="$("$PYTHON" -c 'from src.weights.ready_models import default; print(default().with_suffix(""))')"
 # neither the best nor the worst: the one with the median improvement
 mixture="samples/test/mix_clean/$("$PYTHON" scripts/quickstart_report.py --pick "${ready}_eval/per_utterance.csv").flac"
 rm -f "$OUT"/*_s?.wav "$OUT"/ready/*_s?.wav

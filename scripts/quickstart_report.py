@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from src.errors import run_cli  # noqa: E402
+from src.core.errors import run_cli  # noqa: E402
 
 
 def main(argv):
@@ -27,11 +27,11 @@ def main(argv):
 
     import numpy as np
 
-    from src.audio import read_mono
-    from src.device import setup
-    from src.metrics import Scorer
-    from src.plots import spectrograms, training_curve
-    from src.separate import output_paths
+    from src.audio.files import read_mono
+    from src.core.device import setup
+    from src.core.figures import spectrograms, training_curve
+    from src.separation.separate_file import output_paths
+    from src.tasks.separation.scorer import Scorer
 
     setup("CPU")
     mixture, rate = read_mono(args.mixture)

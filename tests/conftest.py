@@ -9,7 +9,7 @@ os.environ.setdefault("GLOG_v", "3")
 
 
 def pytest_configure(config):
-    from src.device import setup
+    from src.core.device import setup
 
     setup("CPU")
 

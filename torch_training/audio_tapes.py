@@ -5,12 +5,12 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from src.audio import AudioError
-from src.errors import UserError, first_names
-from src.manifest import NAME as MANIFEST_NAME
-from src.recordings import find_recordings
-from src.speech_pieces import usable_pieces
-from src.tape_layout import TapeLayout
+from src.audio.files import AudioError
+from src.core.errors import UserError, first_names
+from src.data.corpora.voices import find_recordings
+from src.data.loading.tape_layout import TapeLayout
+from src.data.records.manifest import NAME as MANIFEST_NAME
+from src.data.records.speech_pieces import usable_pieces
 
 
 class AudioTapes(TapeLayout):

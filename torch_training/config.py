@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from src.config import TrainConfig
-from src.errors import UserError
-from src.options import option, require
+from src.core.errors import UserError
+from src.core.options import option, require
+from src.training.config import TrainConfig
 
 # recipe key -> the values that this script can follow
 SUPPORTED = {"dynamic_mixing": (True,), "norm": ("gln", "ln"), "mask_act": ("relu", "sigmoid"), "freeze": ("",),

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 import yaml
 
-from src.asteroid import to_arguments, write_asteroid
-from src.config import model_part
-from src.errors import UserError, disk_errors
-from src.log_line import LOG_FIELDS
+from src.core.errors import UserError, disk_errors
+from src.export.asteroid import to_arguments, write_asteroid
+from src.network.dprnn.config import model_part
+from src.training.log_line import LOG_FIELDS
 
 
 class RunFiles:
@@ -50,7 +50,7 @@ class RunFiles:
             _replace(self.path / "config.yaml", yaml.safe_dump(dataclasses.asdict(self.config), sort_keys=False))
 
     def add_row(self, row):
-        """Append a row ({field: value or None}) to train_log.csv, which src/plots.py draws."""
+        """Append a row ({field: value or None}) to train_log.csv, which src/core/figures.py draws."""
         text = {k: "" if v is None else f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
         with disk_errors(self.log), open(self.log, "a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, LOG_FIELDS, lineterminator="\n").writerow(text)

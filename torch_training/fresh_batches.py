@@ -6,9 +6,9 @@ from functools import lru_cache
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from src.batch_order import shared
-from src.mixture_recipe import FreshMixtures, check_options
-from src.reverberation import Rooms
+from src.audio.rooms import Rooms
+from src.data.loading.batch_order import shared
+from src.data.loading.mixture_recipe import FreshMixtures, check_options
 from torch_training.audio_tapes import AudioTapes
 
 

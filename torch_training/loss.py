@@ -1,4 +1,4 @@
-"""The training loss of src/loss.py in PyTorch: SI-SNR, thresholded SNR beside silent sources, exhaustive PIT."""
+"""The training loss of loss.py in PyTorch: SI-SNR, thresholded SNR beside silent sources, exhaustive PIT."""
 
 import itertools
 import math
@@ -11,7 +11,7 @@ DB_PER_NEPER = 10 / math.log(10)
 
 
 def training_scores(estimates, sources):
-    """dB of every estimate [B, E, T] against every source [B, C, T]: [B, E, C]; the rules of src/loss.py."""
+    """dB of every estimate [B, E, T] against every source [B, C, T]: [B, E, C]; the rules of loss.py."""
     ratio, dot, energy, estimate = _powers(estimates, sources)
     silent = energy <= EPS
     power = torch.where(silent, energy.sum(-1, keepdim=True), energy)

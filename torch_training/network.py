@@ -1,4 +1,4 @@
-"""DPRNN-TasNet in PyTorch: parameters named and shaped as in Asteroid's DPRNNTasNet, computed as in src/model.py.
+"""DPRNN-TasNet in PyTorch: parameters named and shaped as in Asteroid's DPRNNTasNet, computed as in model.py.
 
 Inside, everything is channel-last: encoded [B, L, N], chunked [B, S, K, N].
 """
@@ -122,7 +122,7 @@ class DPRNNTasNet(nn.Module):
     """Mixture [B, T] -> estimates [B, C, T], float32, any B and T >= 1.
 
     Args:
-        config (src.config.ModelConfig): what Asteroid can express, see torch_training/config.py.
+        config (src.network.dprnn.config.ModelConfig): what Asteroid can express, see torch_training/config.py.
     Attributes:
         autocast (torch.dtype): of the masker's matrix products, None for that of the weights; norms stay fp32.
     """

@@ -19,12 +19,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np  # noqa: E402
 import soundfile  # noqa: E402
 
-from src.arguments import parse_args  # noqa: E402
-from src.audio import AUDIO_SUFFIXES, probe, read_pcm16, read_span, resample, to_pcm16  # noqa: E402
-from src.errors import UserError, disk_errors, run_cli  # noqa: E402
-from src.levels import protect  # noqa: E402
-from src.manifest import NAME as MANIFEST_NAME  # noqa: E402
-from src.options import option, require  # noqa: E402
+from src.audio.files import AUDIO_SUFFIXES, probe, read_pcm16, read_span, resample, to_pcm16  # noqa: E402
+from src.audio.levels import protect  # noqa: E402
+from src.core.command_line import parse_args  # noqa: E402
+from src.core.errors import UserError, disk_errors, run_cli  # noqa: E402
+from src.core.options import option, require  # noqa: E402
+from src.data.records.manifest import NAME as MANIFEST_NAME  # noqa: E402
 
 
 @dataclass
@@ -114,8 +114,8 @@ def pcm_of(path, rate):
 
 def record_contents(folder, rate):
     """:func:`contents` of a record folder, in the order of its rows."""
-    from src.manifest import load_manifest
-    from src.tape import Tapes
+    from src.data.loading.speaker_tapes import Tapes
+    from src.data.records.manifest import load_manifest
 
     tapes = Tapes(folder, rate, task=load_manifest(folder).task)
     rows = tapes.recordings(list(range(tapes.rows)))

@@ -4,9 +4,9 @@ import dataclasses
 
 import torch
 
-from src.asteroid import arguments_of, read_asteroid, to_config
-from src.config import model_part
-from src.errors import UserError
+from src.core.errors import UserError
+from src.export.asteroid import arguments_of, read_asteroid, to_config
+from src.network.dprnn.config import model_part
 
 FREE = ("dropout", "sample_rate", "K")  # may differ: no weight's shape follows from them
 

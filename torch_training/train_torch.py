@@ -12,8 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.arguments import parse_args  # noqa: E402
-from src.errors import run_cli  # noqa: E402
+from src.core.command_line import parse_args  # noqa: E402
+from src.core.errors import run_cli  # noqa: E402
 from torch_training.config import TorchConfig, check  # noqa: E402
 
 

@@ -1,4 +1,4 @@
-"""The training loop in PyTorch: the rules of src/trainer.py and src/train_step.py on one accelerator."""
+"""The training loop in PyTorch: the rules of trainer.py and train_step.py on one accelerator."""
 
 import copy
 import platform
@@ -7,11 +7,11 @@ import time
 import numpy as np
 import torch
 
-from src.config import model_part
-from src.errors import UserError
-from src.interrupt import Signals
-from src.log_line import log_line, peak_gb
-from src.schedule import Schedule, average_share
+from src.core.errors import UserError
+from src.core.signals import Signals
+from src.network.dprnn.config import model_part
+from src.training.log_line import log_line, peak_gb
+from src.training.schedule import Schedule, average_share
 from torch_training.files import RunFiles
 from torch_training.fresh_batches import FreshDataset, batches, rows_per_step
 from torch_training.loss import best_permutation, training_scores
@@ -84,7 +84,7 @@ class TorchTrainer:
         return signals.caught
 
     def _one_step(self, mixture, sources, mark):
-        """One optimizer step; refuses what is not finite, as src/train_step.py."""
+        """One optimizer step; refuses what is not finite, as src/training/train_step.py."""
         config = self.config
         rate = self.schedule.rate(self.epoch, self.step)
         for group in self.optimizer.param_groups:

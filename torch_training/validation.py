@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from src.audio import from_pcm16
-from src.corpus import load, pair, subset_tree
-from src.errors import UserError
-from src.subset import Skip
+from src.audio.files import from_pcm16
+from src.core.errors import UserError
+from src.data.corpora.mixture_tree import load, pair, subset_tree
+from src.data.corpora.subset import Skip
 from torch_training.loss import best_permutation, pairwise_si_snr
 
 TASKS = ("sep_clean", "sep_noisy", "enh_single")  # what a tree is taken for: the first it has the folders of

@@ -59,7 +59,7 @@ class WavWriter {
   WavWriter(const WavWriter &) = delete;
   WavWriter &operator=(const WavWriter &) = delete;
 
-  // Samples in [-1, 1), rounded to 16 bits as src/audio.py does; what is beyond is clipped.
+  // Samples in [-1, 1), rounded to 16 bits as src/audio/files.py does; what is beyond is clipped.
   void Write(const std::vector<float> &samples);
   void Commit();
 

@@ -15,8 +15,8 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 
 from src import __version__
-from src.files import ROOT
-from src.separate import output_paths
+from src.core.files import ROOT
+from src.separation.separate_file import output_paths
 from src.service import answers, bodies, errors, forms, stored
 from src.service.cors import with_cors
 from src.service.engine import Cancelled, Engine, Work
@@ -49,8 +49,8 @@ def create_app(separator, config, root=None):
     """The service as (FastAPI application, the ASGI application to serve: the same behind its limits).
 
     Args:
-        separator (src.separator.Separator)
-        config (src.config.ServeConfig)
+        separator (src.separation.separator.Separator)
+        config (src.service.config.ServeConfig)
         root (Path): folder for requests and jobs that several processes share; None: one of its own.
     """
     service = Service(separator, config)

@@ -7,9 +7,9 @@ import os
 import shlex
 from pathlib import Path
 
-from src.arguments import parse_args
-from src.config import ServeConfig
+from src.core.command_line import parse_args
 from src.service import logs
+from src.service.config import ServeConfig
 from src.service.server import build
 
 

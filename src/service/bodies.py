@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from src import media
-from src.audio import AudioError
-from src.audio_stream import Recording
-from src.errors import UserError
-from src.separator import check_channel, check_rate
+from src.audio import ffmpeg as media
+from src.audio.files import AudioError
+from src.audio.streams import Recording
+from src.core.errors import UserError
+from src.separation.separator import check_channel, check_rate
 from src.service.errors import ServiceError
 
 BLOCK = 1 << 20

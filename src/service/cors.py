@@ -4,7 +4,7 @@ import re
 
 from starlette.middleware.cors import CORSMiddleware
 
-from src.errors import UserError
+from src.core.errors import UserError
 
 # as browsers send it: scheme, host, a port that is not the usual one, nothing else
 ORIGIN = re.compile(r"(?!http://[^/]*:80$|https://[^/]*:443$)[a-z][a-z0-9+.-]*://[^/\s?#@*A-Z]+")

@@ -59,8 +59,8 @@ class Engine:
     """Works off a queue with one separator.
 
     Args:
-        separator (src.separator.Separator)
-        config (src.config.ServeConfig): threads, queue_length, batch.
+        separator (src.separation.separator.Separator)
+        config (src.service.config.ServeConfig): threads, queue_length, batch.
         telemetry (src.service.telemetry.Telemetry)
     """
 

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from src.errors import UserError
+from src.core.errors import UserError
 
 log = logging.getLogger("dprnn.service")
 

@@ -18,7 +18,7 @@ class Gate:
 
     Args:
         app: what is behind it.
-        config (src.config.ServeConfig): limits and the token.
+        config (src.service.config.ServeConfig): limits and the token.
         telemetry (src.service.telemetry.Telemetry)
         routes: gives for a scope the text of its route, for counters and log.
     """

@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-from src.files import rename
+from src.core.files import rename
 from src.service.engine import Cancelled
 from src.service.errors import ServiceError, refusal
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from src.errors import UserError
-from src.results import read_results
+from src.core.errors import UserError
+from src.evaluation.result_files import read_results
 
 CARDS = ("{stem}.md", "MODEL_CARD.md", "README.md")  # beside the model
 EVALUATIONS = ("{stem}_eval", "eval")

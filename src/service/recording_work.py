@@ -1,17 +1,17 @@
 """The separation of an uploaded recording, as work for the engine."""
 
-from src.errors import UserError
-from src.separate import separate_file
+from src.core.errors import UserError
+from src.separation.separate_file import separate_file
 from src.service.bodies import HINT, clean, too_long
 from src.service.engine import Work
 from src.service.errors import ServiceError
 
 
 def recording_work(separator, source, paths, channel, seconds, most_seconds):
-    """Work whose result is a :class:`src.separate.Separated`.
+    """Work whose result is a :class:`src.separation.separate_file.Separated`.
 
     Args:
-        source, paths: as of :func:`src.separate.separate_file`.
+        source, paths: as of :func:`src.separation.separate_file.separate_file`.
         seconds (float): of the recording, if its header tells.
         most_seconds (float): more than the header told may come out: then it ends.
     """

@@ -15,8 +15,8 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
-from src.errors import UserError
-from src.interrupt import ctrl_c_left_to_parent, end_with_parent, work_begins
+from src.core.errors import UserError
+from src.core.signals import ctrl_c_left_to_parent, end_with_parent, work_begins
 from src.service import cors, logs
 from src.service.engine import THREADS
 from src.service.workspace import shared_workspace
@@ -115,10 +115,10 @@ def build(config, root=None):
     """The service as an ASGI application, with its model loaded.
 
     Args:
-        config (src.config.ServeConfig)
+        config (src.service.config.ServeConfig)
         root (Path): folder that several processes share for their jobs; None: one of its own.
     """
-    from src.separator import Separator
+    from src.separation.separator import Separator
     from src.service.app import create_app
 
     config.token = config.token or os.environ.get("DPRNN_TOKEN", "")

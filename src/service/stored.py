@@ -7,7 +7,7 @@ from pathlib import Path
 
 from starlette.responses import FileResponse
 
-from src.files import rename
+from src.core.files import rename
 from src.service.errors import ServiceError, answer
 
 ARCHIVE = "voices.zip"

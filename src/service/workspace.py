@@ -26,7 +26,7 @@ def workspace():
 @contextlib.contextmanager
 def shared_workspace(workers):
     """A :func:`workspace` for so many processes started within, which learn of each other from the environment: their
-    share of the cores (src/device.py) and where their counters are added up (src/service/telemetry.py)."""
+    share of the cores (src/core/device.py) and where their counters are added up (src/service/telemetry.py)."""
     with workspace() as files:
         counters = files.parent / "counters"
         counters.mkdir()

@@ -4,7 +4,7 @@ Run where Asteroid is installed (its own environment, see requirements-asteroid.
 
     python tests/reference/make_asteroid.py
 
-writes asteroid_<case>.npz beside this file. The cases are those of CASES; tests/unit/test_asteroid.py compares
+writes asteroid_<case>.npz beside this file. The cases are those of CASES; tests/unit/network/test_asteroid.py compares
 with these arrays everywhere, and with Asteroid itself where it can be imported by $ASTEROID_PYTHON.
 """
 

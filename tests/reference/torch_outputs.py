@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from src.config import ModelConfig  # noqa: E402
+from src.network.dprnn.config import ModelConfig  # noqa: E402
 from torch_training.loss import best_permutation, training_scores  # noqa: E402
 from torch_training.network import DPRNNTasNet  # noqa: E402
 

@@ -8,10 +8,10 @@ import pytest
 
 import mix
 import preprocess
-from src.errors import UserError
-from src.manifest import load_manifest
-from tests.corpus_trees import write_audio
-from tests.voices import tone, write_noises
+from src.core.errors import UserError
+from src.data.records.manifest import load_manifest
+from tests.helpers.corpus_trees import write_audio
+from tests.helpers.voices import tone, write_noises
 
 SPEAKERS = 8
 RATES = {8000: "wav8k", 16000: "wav16k", 22050: "wav22.05k", 11025: "wav11.025k"}
@@ -33,7 +33,7 @@ def in_process(monkeypatch):
     def pool(function, count):
         yield lambda jobs, progress: [function(job, lambda count=1: progress(count)) for job in jobs]
 
-    for module in ("src.preprocess", "src.mix_levels", "src.speech_records"):
+    for module in ("src.data.records.write_mixtures", "src.data.mixing.gains", "src.data.records.write_recordings"):
         monkeypatch.setattr(f"{module}.worker_pool", pool)
 
 
@@ -127,8 +127,8 @@ def test_subsets_that_are_named_like_other_parts(recordings, tmp_path):
 
 def test_noise_is_what_it_was(recordings, tmp_path):
     """The records of an enhancement corpus hold the noisy voice and the voice, sample for sample."""
-    from src.audio import read_pcm16
-    from src.dataset import Records
+    from src.audio.files import read_pcm16
+    from src.data.loading.mixtures import Records
 
     make(recordings, tmp_path / "mixed", "--num_spks", 1, "--noise", "snr")
     take(tmp_path / "mixed", tmp_path / "data")

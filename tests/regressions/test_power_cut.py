@@ -13,26 +13,32 @@ import numpy as np
 import pytest
 import soundfile
 
-from src import checkpoint, exporting, files
-from src.asteroid import export_asteroid
-from src.audio import write_wav
-from src.audio_stream import Writer
-from src.collect import collect
-from src.config import ConvertConfig, MixConfig, ModelConfig, PreprocessConfig, TrainConfig
-from src.container import Folders, publish
-from src.errors import UserError
-from src.files import ROOT
-from src.manifest import Manifest, write_manifest
-from src.mixing import make_mixtures
-from src.model import DPRNNTasNet
-from src.plots import training_curve
-from src.preprocess import preprocess
-from src.results import write_results
-from src.run_folder import LOG_FIELDS, RunFolder
-from src.speech_records import preprocess_recordings
-from src.train_step import build_optimizer
-from tests.synth import write_subset
-from tests.voices import write_noises, write_voices
+from src.audio.files import write_wav
+from src.audio.streams import Writer
+from src.container.sagemaker import Folders, publish
+from src.core import files
+from src.core.errors import UserError
+from src.core.figures import training_curve
+from src.core.files import ROOT
+from src.data.mixing.config import MixConfig
+from src.data.mixing.make_mixtures import make_mixtures
+from src.data.records.config import PreprocessConfig
+from src.data.records.manifest import Manifest, write_manifest
+from src.data.records.write_mixtures import preprocess
+from src.data.records.write_recordings import preprocess_recordings
+from src.evaluation.result_files import write_results
+from src.evaluation.write_wavs import collect
+from src.export import write_model as exporting
+from src.export.asteroid import export_asteroid
+from src.export.config import ConvertConfig
+from src.network.dprnn.config import ModelConfig
+from src.network.dprnn.model import DPRNNTasNet
+from src.training.config import TrainConfig
+from src.training.run_folder import LOG_FIELDS, RunFolder
+from src.training.train_step import build_optimizer
+from src.weights import checkpoint
+from tests.helpers.synth import write_subset
+from tests.helpers.voices import write_noises, write_voices
 
 CONFIG = ModelConfig(in_channels=6, out_channels=6, bn_channels=5, hidden_channels=4, kernel_size=4, K=6, num_layers=1)
 
@@ -41,7 +47,7 @@ def test_names_are_given_in_one_place():
     spelled = re.compile(r"os\.(replace|rename|renames)\b|\.rename\(|Path\.replace")
     found = {str(path.relative_to(ROOT)) for pattern in ("src/**/*.py", "scripts/**/*.py", "*.py")
              for path in ROOT.glob(pattern) if spelled.search(path.read_text(encoding="utf-8"))}
-    assert found == {"src/files.py"}
+    assert found == {"src/core/files.py"}
 
 
 # ---- the order of calls
@@ -92,7 +98,7 @@ def disk(monkeypatch):
 
 @contextlib.contextmanager
 def in_this_process(function, _count):
-    """In place of src.workers.worker_pool."""
+    """In place of src.core.worker_pool.worker_pool."""
     yield lambda jobs, progress: [function(job, lambda count=1: progress(count)) for job in jobs]
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 pytest.importorskip("fastapi", reason="serve.py needs requirements-serve.txt")
-from tests.unit.test_service import WAV, audio, expected, finished, started  # noqa: E402
-from tests.unit.test_service import decoded as read_wav  # noqa: E402
+from tests.unit.service.test_service import WAV, audio, expected, finished, started  # noqa: E402
+from tests.unit.service.test_service import decoded as read_wav  # noqa: E402
 
 # of python-multipart 0.0.34 and Starlette 1.10
 PARSERS_WORDS = ("exceed", "maximum", "invalid", "boundary character", "expected b", "did not find", "0-length",

@@ -5,14 +5,18 @@ import importlib
 import pytest
 import yaml
 
-from src.arguments import parse_args
-from src.config import SCRIPT_CONFIGS, EvalConfig, ExportConfig, MixConfig, TrainConfig
-from src.errors import UserError
-from src.options import script_name
-from tests.synth import ROOT
+from src.core.command_line import parse_args
+from src.core.errors import UserError
+from src.core.options import script_name
+from src.core.scripts import config_classes
+from src.data.mixing.config import MixConfig
+from src.evaluation.config import EvalConfig
+from src.export.config import ExportConfig
+from src.training.config import TrainConfig
+from tests.helpers.synth import ROOT
 
 RECIPES = sorted((ROOT / "configs").glob("*.yaml"))
-OTHERS = [cls for cls in SCRIPT_CONFIGS if cls is not TrainConfig]
+OTHERS = [cls for cls in config_classes() if cls is not TrainConfig]
 
 
 def old(path, tmp_path):
@@ -77,7 +81,7 @@ def test_a_yaml_of_the_script_itself_works(tmp_path):
 
 
 def test_what_train_writes_is_a_recipe_of_train(tmp_path):
-    from src.run_folder import RunFolder
+    from src.training.run_folder import RunFolder
 
     config = TrainConfig(save_folder=str(tmp_path), lr=2e-4, K=20)
     RunFolder(config).start()

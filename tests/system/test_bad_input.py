@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from src import checkpoint
-from src.config import ModelConfig
-from src.model import DPRNNTasNet
-from tests.synth import assert_one_line_error, run, write_subset
+from src.network.dprnn.config import ModelConfig
+from src.network.dprnn.model import DPRNNTasNet
+from src.weights import checkpoint
+from tests.helpers.synth import assert_one_line_error, run, write_subset
 
 
 @pytest.fixture(scope="module")

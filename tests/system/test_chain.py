@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.config import PreprocessConfig
-from src.preprocess import preprocess
-from tests.synth import ROOT, TINY, run, write_subset
+from src.data.records.config import PreprocessConfig
+from src.data.records.write_mixtures import preprocess
+from tests.helpers.synth import ROOT, TINY, run, write_subset
 
 
 @pytest.fixture(scope="module")

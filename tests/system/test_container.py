@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from tests.synth import ROOT, voice, write_subset
+from tests.helpers.synth import ROOT, voice, write_subset
 
 httpx = pytest.importorskip("httpx", reason="requirements-dev.txt")
 pytest.importorskip("fastapi", reason="serve.py needs requirements-serve.txt")

@@ -13,13 +13,13 @@ import numpy as np
 import psutil
 import pytest
 
-from src.checkpoint import read
-from src.config import PreprocessConfig
-from src.errors import UserError
-from src.launch import plan
-from src.preprocess import preprocess
-from src.rank_table import read_rank_table
-from tests.synth import ROOT, TINY, assert_one_line_error, run, write_subset
+from src.core.errors import UserError
+from src.data.records.config import PreprocessConfig
+from src.data.records.write_mixtures import preprocess
+from src.distributed.launch import plan
+from src.distributed.rank_table import read_rank_table
+from src.weights.checkpoint import read
+from tests.helpers.synth import ROOT, TINY, assert_one_line_error, run, write_subset
 
 STEPS = 7  # of an epoch
 ONE, HALF = ([*TINY[:i], "--batch_size", n, *TINY[i + 2 :]] for i in [TINY.index("--batch_size")] for n in (2, 1))

@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from src.checkpoint import read
-from src.config import PreprocessConfig
-from src.preprocess import preprocess
-from tests.synth import ROOT, TINY, assert_one_line_error, run, write_subset
-from tests.voices import write_noises, write_voices
+from src.data.records.config import PreprocessConfig
+from src.data.records.write_mixtures import preprocess
+from src.weights.checkpoint import read
+from tests.helpers.synth import ROOT, TINY, assert_one_line_error, run, write_subset
+from tests.helpers.voices import write_noises, write_voices
 
 STEPS = ["--epoch_mixtures", 10, "--epochs", 3]  # of 5 steps
 

@@ -13,14 +13,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from src import checkpoint
-from src.config import EvalConfig, ModelConfig, PreprocessConfig
-from src.errors import UserError
-from src.evaluate import evaluate as run_evaluation
-from src.model import DPRNNTasNet
-from src.preprocess import preprocess
-from src.results import read_results
-from tests.synth import ROOT, assert_one_line_error, run, voice
+from src.core.errors import UserError
+from src.data.records.config import PreprocessConfig
+from src.data.records.write_mixtures import preprocess
+from src.evaluation.config import EvalConfig
+from src.evaluation.evaluate import evaluate as run_evaluation
+from src.evaluation.result_files import read_results
+from src.network.dprnn.config import ModelConfig
+from src.network.dprnn.model import DPRNNTasNet
+from src.weights import checkpoint
+from tests.helpers.synth import ROOT, assert_one_line_error, run, voice
 
 IDS = ["ann-1_bob-1", "bob-2_eve-1", "eve-2_ann-2", "ann-3_bob-3", "bob-4_eve-3"]
 

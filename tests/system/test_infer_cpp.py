@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.audio import read_mono, to_pcm16
-from src.mixture_fit import scale_to_mixture
-from src.separate import output_paths
-from tests.cpp_program import HERE, bands, build, call, write_bands, write_sidecar
-from tests.synth import assert_one_line_error, run, voice
+from src.audio.files import read_mono, to_pcm16
+from src.separation.level import scale_to_mixture
+from src.separation.separate_file import output_paths
+from tests.helpers.cpp_program import HERE, bands, build, call, write_bands, write_sidecar
+from tests.helpers.synth import assert_one_line_error, run, voice
 
 
 @pytest.fixture(scope="module")

@@ -15,16 +15,16 @@ import pytest
 import soundfile
 
 from preprocess import main
-from src.config import PreprocessConfig
-from src.errors import UserError
-from src.manifest import load_manifest, read_manifest, shard_paths
-from src.mindrecord import read_rows
-from src.preprocess import preprocess
-from src.verify import Check, check_shard
-from tests.librimix_reference import generate
-from tests.speech_trees import metadata_header, write_csv, write_metadata, write_trees
-from tests.synth import ROOT, assert_one_line_error
-from tests.synth import run as run_script
+from src.core.errors import UserError
+from src.data.records.config import PreprocessConfig
+from src.data.records.manifest import load_manifest, read_manifest, shard_paths
+from src.data.records.mindrecord import read_rows
+from src.data.records.verify import Check, check_shard
+from src.data.records.write_mixtures import preprocess
+from tests.helpers.librimix_reference import generate
+from tests.helpers.speech_trees import metadata_header, write_csv, write_metadata, write_trees
+from tests.helpers.synth import ROOT, assert_one_line_error
+from tests.helpers.synth import run as run_script
 
 PUBLISHED = ROOT / "tests/reference/librimix"
 

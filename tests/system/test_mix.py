@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.librimix_reference import generate
-from tests.synth import assert_one_line_error, run
-from tests.voices import write_noises, write_voices
+from tests.helpers.librimix_reference import generate
+from tests.helpers.synth import assert_one_line_error, run
+from tests.helpers.voices import write_noises, write_voices
 
 
 def wavs(root):

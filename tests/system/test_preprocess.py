@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.errors import UserError
-from src.manifest import load_manifest, shard_paths
-from src.mindrecord import read_rows
-from src.record_folder import locked
-from tests.corpus_trees import write_audio, write_librimix_tree, write_subset, write_wsj_tree
-from tests.synth import ROOT, assert_one_line_error
-from tests.synth import run as run_script
+from src.core.errors import UserError
+from src.data.records.folder import locked
+from src.data.records.manifest import load_manifest, shard_paths
+from src.data.records.mindrecord import read_rows
+from tests.helpers.corpus_trees import write_audio, write_librimix_tree, write_subset, write_wsj_tree
+from tests.helpers.synth import ROOT, assert_one_line_error
+from tests.helpers.synth import run as run_script
 
 SCRIPT = ROOT / "preprocess.py"
 

@@ -8,8 +8,8 @@ import signal
 import pytest
 import soundfile
 
-from tests.documents import read_page
-from tests.synth import ROOT, run
+from tests.helpers.documents import read_page
+from tests.helpers.synth import ROOT, run
 
 # what makes a command short: fewer steps, fewer utterances
 SHORTER = {"train.py": ["--max_steps", "2", "--device_target", "CPU"],

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 from soxr import resample
 
-from src import ready_models
-from tests.synth import ROOT, run
+from src.weights import ready_models
+from tests.helpers.synth import ROOT, run
 
 READY_WEIGHTS = ready_models.default()
 CARD, EVAL = READY_WEIGHTS.with_suffix(".md"), READY_WEIGHTS.with_name(f"{READY_WEIGHTS.stem}_eval")

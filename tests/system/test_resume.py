@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from src.checkpoint import read
-from src.config import PreprocessConfig
-from src.preprocess import preprocess
-from tests.synth import ROOT, TINY, assert_one_line_error, run, write_subset
+from src.data.records.config import PreprocessConfig
+from src.data.records.write_mixtures import preprocess
+from src.weights.checkpoint import read
+from tests.helpers.synth import ROOT, TINY, assert_one_line_error, run, write_subset
 
 CLOCK = ("minutes", "step_seconds", "audio_per_second", "peak_gb")  # of the log: differ from run to run
 NEAR = "train_loss"  # the last bit of MindSpore's logarithm on CPU is not always the same; the gradient has none

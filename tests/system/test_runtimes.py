@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.inference import load_model
-from src.lite import convert
-from src.separate import output_paths, separate_file
-from src.separator import Separator, run_whole
-from tests.cpp_program import build
-from tests.synth import ROOT, TINY, assert_one_line_error, run
+from src.export.lite import convert
+from src.separation.separate_file import output_paths, separate_file
+from src.separation.separator import Separator, run_whole
+from src.weights.trained_model import load_model
+from tests.helpers.cpp_program import build
+from tests.helpers.synth import ROOT, TINY, assert_one_line_error, run
 
 MIXTURES = 6
 

@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from src import checkpoint
-from src.config import ModelConfig, SeparateConfig
-from src.errors import UserError
-from src.model import DPRNNTasNet
-from src.separate_many import Batch
-from src.separator import Separator
-from tests.synth import ROOT, assert_one_line_error, run, voice
+from src.core.errors import UserError
+from src.network.dprnn.config import ModelConfig
+from src.network.dprnn.model import DPRNNTasNet
+from src.separation.config import SeparateConfig
+from src.separation.separate_many import Batch
+from src.separation.separator import Separator
+from src.weights import checkpoint
+from tests.helpers.synth import ROOT, assert_one_line_error, run, voice
 
 MODEL = dict(in_channels=6, out_channels=6, bn_channels=5, hidden_channels=4, kernel_size=16, K=20, num_layers=1)
 

@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from src import checkpoint
-from src.config import ModelConfig
-from src.model import DPRNNTasNet
-from src.separator import Separator
-from tests.synth import ROOT, assert_one_line_error, run, voice
+from src.network.dprnn.config import ModelConfig
+from src.network.dprnn.model import DPRNNTasNet
+from src.separation.separator import Separator
+from src.weights import checkpoint
+from tests.helpers.synth import ROOT, assert_one_line_error, run, voice
 
 httpx = pytest.importorskip("httpx", reason="requirements-dev.txt")
 pytest.importorskip("fastapi", reason="serve.py needs requirements-serve.txt")

@@ -11,10 +11,10 @@ import time
 import numpy as np
 import pytest
 
-from src.checkpoint import read
-from src.config import PreprocessConfig
-from src.preprocess import preprocess
-from tests.synth import ROOT, TINY, assert_one_line_error, run, write_subset
+from src.data.records.config import PreprocessConfig
+from src.data.records.write_mixtures import preprocess
+from src.weights.checkpoint import read
+from tests.helpers.synth import ROOT, TINY, assert_one_line_error, run, write_subset
 
 
 @pytest.fixture(scope="module")

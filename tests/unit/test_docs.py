@@ -7,12 +7,12 @@ import pytest
 
 from scripts import make_options_doc
 from src import config
-from src.arguments import parse_args
-from tests.documents import PAGES, read_page, slug, split_commands, without_comments, words_in
-from tests.synth import ROOT
+from src.core.command_line import parse_args
+from tests.helpers.documents import PAGES, read_page, slug, split_commands, without_comments, words_in
+from tests.helpers.synth import ROOT
 
 EVERY_PAGE = [*PAGES, *PAGES.values()]
-ROOT_SCRIPTS = {cls.__doc__.split(":")[0]: cls for cls in config.SCRIPT_CONFIGS}
+ROOT_SCRIPTS = {cls.__doc__.split(":")[0]: cls for cls in config.config_classes()}
 # scripts that pass further flags on: (words before them, whose flags they are)
 PASSED_ON = {"scripts/run_standalone_train.sh": (2, config.TrainConfig),
              "scripts/run_distribute_train.sh": (4, config.TrainConfig), "scripts/run_eval.sh": (3, config.EvalConfig)}
@@ -157,7 +157,7 @@ def fields(*classes):
 
 @pytest.mark.parametrize("path", EVERY_PAGE)
 def test_flags_named_in_sentences_exist(path):
-    known = fields(*config.SCRIPT_CONFIGS) | cpp_flags() | {"--config_path", "--help"}
+    known = fields(*config.config_classes()) | cpp_flags() | {"--config_path", "--help"}
     for folder in ("benchmarks", "scripts"):
         for script in (ROOT / folder).glob("*.py"):
             known |= options_of(script.relative_to(ROOT))

@@ -17,22 +17,24 @@ from mindspore import Tensor
 import convert
 import torch_training.pack_audio as pack_audio
 import torch_training.train_torch as train_torch
-from src import ready_models
-from src.arguments import parse_args
-from src.asteroid import read_asteroid
-from src.audio import to_pcm16
-from src.config import PreprocessConfig, TrainConfig, model_part
-from src.dynamic_mixing import DynamicLoader
-from src.errors import UserError
-from src.eval_data import open_data
-from src.inference import load_model
-from src.loss import PITLoss
-from src.metrics import Scorer
-from src.mixture_recipe import FreshMixtures
-from src.speech_records import preprocess_recordings
-from tests.corpus_trees import write_audio
-from tests.synth import ROOT, TINY, write_subset
-from tests.voices import write_noises, write_voices
+from src.audio.files import to_pcm16
+from src.core.command_line import parse_args
+from src.core.errors import UserError
+from src.data.loading.dynamic_mixing import DynamicLoader
+from src.data.loading.mixture_recipe import FreshMixtures
+from src.data.records.config import PreprocessConfig
+from src.data.records.write_recordings import preprocess_recordings
+from src.evaluation.scored_data import open_data
+from src.export.asteroid import read_asteroid
+from src.network.dprnn.config import model_part
+from src.tasks.separation.loss import PITLoss
+from src.tasks.separation.scorer import Scorer
+from src.training.config import TrainConfig
+from src.weights import ready_models
+from src.weights.trained_model import load_model
+from tests.helpers.corpus_trees import write_audio
+from tests.helpers.synth import ROOT, TINY, write_subset
+from tests.helpers.voices import write_noises, write_voices
 from torch_training.audio_tapes import AudioTapes
 from torch_training.config import TorchConfig, check
 

@@ -1,0 +1,4 @@
+"""Sound files and samples: formats, reading and writing, resampling, levels, rooms.
+
+Only numpy arrays come out. No MindSpore, no network, no corpus.
+"""

@@ -1,0 +1,1 @@
+"""The container's two commands, train and serve, as SageMaker starts them."""

@@ -1,0 +1,1 @@
+"""Layouts of corpora: each file reads one of them and gives the items of its subsets."""

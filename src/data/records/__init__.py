@@ -1,0 +1,1 @@
+"""MindRecord folders: writing them from a corpus, their manifest, checking them."""

@@ -1,0 +1,1 @@
+"""A checkpoint in other forms: MINDIR, ONNX, MindSpore Lite, Asteroid."""

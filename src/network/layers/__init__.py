@@ -1,0 +1,1 @@
+"""Layers that several families use. Arrays are channel-last."""

@@ -1,0 +1,1 @@
+"""Task separation: permutation invariant SI-SNR."""
