@@ -6,16 +6,18 @@ from collections import Counter
 import pytest
 
 from scripts import make_options_doc
-from src import config
 from src.core.command_line import parse_args
+from src.core.scripts import config_classes
+from src.evaluation.config import EvalConfig
+from src.training.config import TrainConfig
 from tests.helpers.documents import PAGES, read_page, slug, split_commands, without_comments, words_in
 from tests.helpers.synth import ROOT
 
 EVERY_PAGE = [*PAGES, *PAGES.values()]
-ROOT_SCRIPTS = {cls.__doc__.split(":")[0]: cls for cls in config.config_classes()}
+ROOT_SCRIPTS = {cls.__doc__.split(":")[0]: cls for cls in config_classes()}
 # scripts that pass further flags on: (words before them, whose flags they are)
-PASSED_ON = {"scripts/run_standalone_train.sh": (2, config.TrainConfig),
-             "scripts/run_distribute_train.sh": (4, config.TrainConfig), "scripts/run_eval.sh": (3, config.EvalConfig)}
+PASSED_ON = {"scripts/run_standalone_train.sh": (2, TrainConfig),
+             "scripts/run_distribute_train.sh": (4, TrainConfig), "scripts/run_eval.sh": (3, EvalConfig)}
 OTHER_PROGRAMS = {"git", "pip", "curl", "nginx", "gunicorn", "ffmpeg", "source", "python3.11"}
 FOLDERS = "src|scripts|configs|tests|benchmarks|docs|checkpoints|samples|ascend310_infer"
 MADE_LATER = re.compile(r"checkpoints/(dprnn|asteroid)(/|$)|ascend310_infer/build|docs/.*<")
@@ -139,7 +141,7 @@ def options_of(script):
     if "duel import" in source:
         source += (ROOT / "benchmarks" / "duel.py").read_text(encoding="utf-8")
     found = set(re.findall(r'add_argument\("(--\w+)"', source))
-    return found | fields(config.TrainConfig) if script == "benchmarks/loader.py" else found
+    return found | fields(TrainConfig) if script == "benchmarks/loader.py" else found
 
 
 def cpp_flags():
@@ -157,7 +159,7 @@ def fields(*classes):
 
 @pytest.mark.parametrize("path", EVERY_PAGE)
 def test_flags_named_in_sentences_exist(path):
-    known = fields(*config.config_classes()) | cpp_flags() | {"--config_path", "--help"}
+    known = fields(*config_classes()) | cpp_flags() | {"--config_path", "--help"}
     for folder in ("benchmarks", "scripts"):
         for script in (ROOT / folder).glob("*.py"):
             known |= options_of(script.relative_to(ROOT))

@@ -23,7 +23,7 @@ FADE = RATE // 2 + 1  # samples over which one repetition of a noise passes into
 FILTER_REACH = 20  # samples beside its place, of the lower rate, that resample_poly looks at, and some
 MIXTURES = ("mix_clean", "mix_both", "mix_single")
 SPEEDS = {"sp08": (5, 4), "sp12": (5, 6)}  # suffix of a noise played at 0.8 or 1.2 times its speed -> up, down
-MAX_SPEAKERS = 8  # what a model can have; see src.config
+MAX_SPEAKERS = 8  # what a model can have; see src.network.dprnn.config
 
 # source_paths, source_gains: C of each. noise_path and noise_gain: None in a file without noise. extra: None in a plain
 # LibriMix file, else what mix.py's further columns say, a src.data.corpora.librimix_columns.Extra.

@@ -12,7 +12,7 @@ class DPRNNTasNet(nn.Cell):
     """Mixture [B, T] -> estimates [B, C, T], float32 in [-1, 1] at the model's sample rate, any B and T >= 1.
 
     Args:
-        config (ModelConfig): see src/config.py.
+        config (ModelConfig): see src/network/dprnn/config.py.
         kernel (str): RNN kernel, see src/network/layers/rnn.py; None takes the device's.
     """
 
