@@ -1,4 +1,4 @@
-"""Train DPRNN-TasNet on a record folder.
+"""Train a separation network on a record folder.
 
     python train.py --config_path configs/dprnn_libri2mix.yaml --train_dir data/train-100 --valid_dir data/dev
     python train.py --config_path ... --resume
@@ -11,10 +11,10 @@ from src.core.errors import run_cli
 def main(argv):
     from src.core.command_line import parse_args
     from src.core.options import require
-    from src.training.config import TrainConfig
+    from src.training.config import options_class
     from src.training.tensorboard import writer_class
 
-    config = parse_args(TrainConfig, argv)
+    config = parse_args(options_class(argv), argv)
     require(config, "train_dir", "save_folder")
 
     from src.core.device import setup  # MindSpore takes seconds to load: after the arguments are known to be good
@@ -42,7 +42,7 @@ def main(argv):
         status = 130
     else:
         skipped = f", {trainer.skipped} steps skipped as not finite" if trainer.skipped else ""
-        score = "" if best is None else f", best validation SI-SNRi {best:.2f} dB"
+        score = "" if best is None else f", best validation {trainer.task.SCORE.text(best)}"
         trainer.say(f"done: {trainer.step} steps{score}{skipped}; {trainer.files.best}")
     output.flush()  # a log that cannot be written has been told of, and is no reason to fail
     return status

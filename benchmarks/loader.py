@@ -57,8 +57,8 @@ def trainer_rate(config, batch, steps):
     import mindspore as ms
     from mindspore import Tensor
 
-    from src.network.dprnn.config import model_part
     from src.network.dprnn.model import DPRNNTasNet
+    from src.network.registry import model_part
     from src.training.train_step import TrainStep, build_optimizer
 
     network = DPRNNTasNet(model_part(config))
@@ -81,12 +81,13 @@ def main():
 
     from src.core.command_line import parse_args
     from src.core.device import setup
+    from src.distributed.world import World
+    from src.tasks.registry import task
     from src.training.config import TrainConfig
-    from src.training.trainer import make_loader
 
     setup("CPU")
     config = parse_args(TrainConfig, ["--config_path", args.config_path, *flags])
-    loader = make_loader(config)
+    loader = task(config.task).loader(config, World())
     print(loader.describe(), flush=True)
     run_loader(loader, 20)  # what is loaded once
     rate, seconds, held = run_loader(loader, args.steps)

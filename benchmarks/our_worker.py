@@ -18,7 +18,7 @@ def main(checkpoint_path, batches_path, rate, l2, clip, recompute):
     from src.core.device import setup
     from src.network.dprnn.model import DPRNNTasNet
     from src.training.config import TrainConfig
-    from src.training.train_step import TrainStep, build_optimizer, recompute_blocks
+    from src.training.train_step import TrainStep, build_optimizer, recompute
     from src.weights.checkpoint import load_weights, read
 
     setup("CPU")
@@ -27,7 +27,7 @@ def main(checkpoint_path, batches_path, rate, l2, clip, recompute):
     network = DPRNNTasNet(model_config)
     load_weights(network, values, checkpoint_path)
     network.set_train()
-    recompute_blocks(network, int(recompute))
+    recompute(network, int(blocks))
     step = TrainStep(network, build_optimizer(config, network), config)
     with np.load(batches_path) as archive:
         mixtures, sources = archive["mixtures"], archive["sources"]

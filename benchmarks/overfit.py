@@ -26,8 +26,8 @@ def overfit(target_db=12.0, max_steps=1500, segment=2.0, say=print):
     from src.core.command_line import parse_args
     from src.data.corpora.mixture_tree import load, pair, subset_tree
     from src.data.loading.mixtures import crop_row
-    from src.network.dprnn.config import model_part
     from src.network.dprnn.model import DPRNNTasNet
+    from src.network.registry import model_part
     from src.tasks.separation.scorer import Scorer
     from src.training.config import TrainConfig
     from src.training.train_step import TrainStep, build_optimizer

@@ -5,8 +5,9 @@ import dataclasses
 import torch
 
 from src.core.errors import UserError
-from src.export.asteroid import arguments_of, read_asteroid, to_config
-from src.network.dprnn.config import model_part
+from src.export.asteroid import read_asteroid
+from src.network.dprnn.asteroid import arguments_of, to_config
+from src.network.registry import model_part
 
 FREE = ("dropout", "sample_rate", "K")  # may differ: no weight's shape follows from them
 

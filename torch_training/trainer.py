@@ -9,7 +9,7 @@ import torch
 
 from src.core.errors import UserError
 from src.core.signals import Signals
-from src.network.dprnn.config import model_part
+from src.network.registry import model_part
 from src.training.log_line import log_line, peak_gb
 from src.training.schedule import Schedule, average_share
 from torch_training.files import RunFiles
@@ -159,14 +159,14 @@ class TorchTrainer:
     def _minutes(self):
         return self.minutes_before + (time.monotonic() - self.began) / 60
 
-    def _log(self, valid_loss=None, valid_si_snri=None):
+    def _log(self, valid_loss=None, valid_score=None):
         if not self.window and valid_loss is None:
             return
         loss, norm, seconds = map(float, np.mean(self.window, 0)) if self.window else [None] * 3
         self.window = []
         place = self.epoch + self.position / self.dataset.steps()
         row = {"step": self.step, "epoch": f"{place:.4f}", "train_loss": loss, "valid_loss": valid_loss,
-               "valid_si_snri": valid_si_snri, "lr": self.schedule.rate(self.epoch, max(0, self.step - 1)),
+               "valid_score": valid_si_snri, "lr": self.schedule.rate(self.epoch, max(0, self.step - 1)),
                "grad_norm": norm, "step_seconds": seconds, "skipped_steps": self.skipped, "minutes": self._minutes(),
                "audio_per_second": seconds and rows_per_step(self.config) * self.config.segment / seconds,
                "peak_gb": self._peak_gb()}
@@ -183,7 +183,7 @@ class TorchTrainer:
     def _facts(self):
         """How the best weights were made, for the model's card."""
         return {"step": self.step, "epoch": self.epoch + self.position / self.dataset.steps(),
-                "valid_si_snri": self.best, "minutes": round(self._minutes(), 2), "device": self._device_name(),
+                "valid_score": self.best, "minutes": round(self._minutes(), 2), "device": self._device_name(),
                 "precision": self.precision, "torch": torch.__version__, "python": platform.python_version(),
                 "mixtures_per_step": rows_per_step(self.config), "data": self.dataset.describe(),
                 "init_from": self.config.init_from, "skipped_steps": self.skipped}

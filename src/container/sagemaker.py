@@ -25,7 +25,7 @@ from src.core.errors import UserError, run_cli
 from src.core.files import ROOT, copy, write
 from src.core.options import check_value, option_names, suggestion
 from src.core.recipe import SCRIPT_KEY, read_yaml
-from src.network.dprnn.config import ModelConfig
+from src.network import registry
 from src.training.config import TrainConfig
 from src.weights import ready_models
 
@@ -86,9 +86,8 @@ def starting_point(init_from, recipe, settings):
         return None
     if init_from:
         return ready_models.find(init_from)
-    from src.training.finetune import FREE  # MindSpore takes seconds to load
-
-    shaped = {field.name for field in dataclasses.fields(ModelConfig)} - set(FREE)
+    family = registry.family(registry.DEFAULT)
+    shaped = {field.name for field in dataclasses.fields(family.Config)} - set(family.FREE)
     if recipe or shaped & set(settings):
         return None
     ready = ready_models.default()

@@ -5,7 +5,7 @@ import dataclasses
 
 from src.core.errors import UserError
 from src.core.options import check_value, option_names, script_name, suggestion
-from src.core.recipe import read_yaml
+from src.core.recipe import read_yaml, value_in_yaml
 
 
 class _Parser(argparse.ArgumentParser):
@@ -41,6 +41,16 @@ def parse_args(cls, argv, positional=None):
     for key, value in flags.items():
         values[key] = check_value(f"--{key}", value, specs[key], parser.prog)
     return cls(**values)
+
+
+def chosen(argv, name, default):
+    """The value of one option before the class of all of them is known: of a flag, else of the YAML file, else
+    ``default``. Mistakes are left to :func:`parse_args`."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    for option in ("config_path", name):
+        _add(parser, option, [option], default=None, nargs="?")
+    flags = vars(parser.parse_known_args(argv)[0])
+    return flags[name] or (value_in_yaml(flags["config_path"], name) if flags["config_path"] else None) or default
 
 
 def _build(cls, positional):

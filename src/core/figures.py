@@ -81,7 +81,7 @@ def training_curve(path, log_path):
     axis.set_xlabel("step")
     axis.set_ylabel("dB")
     right = axis.twinx()
-    right.plot(*series("valid_si_snri"), "s-", color="tab:orange", label="validation SI-SNRi")
+    right.plot(*series("valid_score"), "s-", color="tab:orange", label="validation SI-SNRi")
     right.set_ylabel("SI-SNRi, dB")
     lines = axis.get_lines() + right.get_lines()
     figure.legend(lines, [line.get_label() for line in lines], fontsize=9, loc="outside upper center", ncols=3)

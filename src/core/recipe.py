@@ -38,6 +38,16 @@ def read_yaml(path, cls):
     return {names[key]: value for key, value in values.items()}
 
 
+def value_in_yaml(path, key):
+    """What a YAML file says of one key, as text; None where it says nothing, or cannot be read."""
+    try:
+        values = _load(path, path)[1]
+    except UserError:
+        return None
+    found = {_spelled(name): value for name, value in values.items()} if isinstance(values, dict) else {}
+    return str(found[key]) if found.get(key) is not None else None
+
+
 def dump_yaml(config):
     """The text of a YAML file with every option of a config, which names its script."""
     values = {SCRIPT_KEY: script_name(type(config)), **dataclasses.asdict(config)}

@@ -18,8 +18,10 @@ from src.core.errors import UserError
 from src.core.files import make_folder, rename, sha256, temporary_name, write
 from src.core.names import json_text, shown
 from src.core.signals import raise_swallowed
+from src.network.registry import family_of
 from src.weights import ready_models
 from src.weights.checkpoint import build_model
+from src.weights.checkpoint_file import SEPARATION
 from src.weights.mindspore_runtime import MindSporeRun, load_mindir, read_weights
 from src.weights.onnx_cache import TOLERANCE as ONNX_TOLERANCE
 from src.weights.onnx_runtime import load_onnx
@@ -54,10 +56,11 @@ def export(config):
         path = path.with_name(path.name + ending)
     if path == Path(config.model_path):
         raise UserError(f"{path}: is the model itself; give another --file_name")
-    kernel = choose_kernel(config, source.rnn_type)
+    kernel = choose_kernel(config, family_of(source).rnn_type(source))
     length = round(config.static_length * source.sample_rate) if config.static_length else None
     meta = {"format": config.file_format, "sample_rate": source.sample_rate, "num_spks": source.num_spks,
-            "input": [config.batch_size or (1 if length else None), length], "config": dataclasses.asdict(source),
+            "input": [config.batch_size or (1 if length else None), length],
+            "family": source.family, "task": SEPARATION, "hop": family_of(source).hop(source), "config": dataclasses.asdict(source),
             "device_target": config.device_target, "rnn_kernel": kernel, "fp16": config.fp16,
             "checkpoint": shown(Path(config.model_path).name), "checkpoint_sha256": sha256(config.model_path),
             "created_by": f"dprnn {__version__}"}
@@ -116,7 +119,9 @@ def choose_kernel(config, rnn_type):
     Raises:
         UserError: a kernel that does not know this RNN.
     """
-    if config.file_format != "MINDIR":
+    if config.file_format != "MINDIR" or rnn_type is None:
+        if config.rnn_kernel != "auto" and rnn_type is None:
+            raise UserError(f"--rnn_kernel {config.rnn_kernel}: this network has no RNN")
         return None
     kernel = config.rnn_kernel if config.rnn_kernel != "auto" else rnn_kernel(rnn_type, config.device_target)
     if rnn_type not in KERNELS[kernel]:
@@ -160,10 +165,11 @@ def onnx(path, weights, reference, meta, config):
     """Write an ONNX model, meta.json's facts in its metadata, and compare it. Returns what was found."""
     from onnx import checker, save
 
-    from src.network.dprnn.onnx_graph import build
-
     text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in meta.items()}
-    model = build(reference.config, weights, text, *meta["input"])
+    graph = family_of(reference.config).onnx_graph
+    if graph is None:
+        raise UserError(f"--file_format {config.file_format}: not for the network family {reference.config.family}")
+    model = graph(reference.config, weights, text, *meta["input"])
     checker.check_model(model, full_check=True)
     save(model, str(path))
     run = load_onnx(path)[0]
@@ -200,7 +206,7 @@ def check_lengths(meta, longest):
     if longest:
         return lengths + [round(rate * longest)]
     if meta["format"] == "ONNX" and batch in (None, 1):
-        lengths.append(min(round(rate * LONG_SECONDS), LONG_FRAMES * (meta["config"]["kernel_size"] // 2)))
+        lengths.append(min(round(rate * LONG_SECONDS), LONG_FRAMES * meta["hop"]))
     return lengths
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from src.audio.resampling import StreamResampler
 from src.core.errors import UserError
+from src.network.registry import family_of
 from src.separation.joiner import Joiner
 from src.separation.level import MixtureFit, upright
 from src.separation.speaker_order import SpeakerOrder
@@ -251,7 +252,7 @@ def run_batch(model, mixtures):
     """
     length = mixtures.shape[1]
     if model.length is None:
-        mixtures = np.pad(mixtures, ((0, 0), (0, model.config.kernel_size // 2)))
+        mixtures = np.pad(mixtures, ((0, 0), (0, family_of(model.config).hop(model.config))))
     estimates = model(mixtures)[:, :, :length]
     if not np.isfinite(estimates).all():
         raise UserError("the model gives NaN or infinite samples for this input")

@@ -1,15 +1,20 @@
 """Options of train.py."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 
+from src.core.command_line import chosen
 from src.core.options import DeviceConfig, option
 from src.data.loading.config import DynamicMixingConfig
-from src.network.dprnn.config import ModelConfig
+from src.network import registry as networks
+from src.tasks import registry as tasks
 
 
 @dataclass
-class TrainConfig(ModelConfig, DeviceConfig, DynamicMixingConfig):
-    """train.py: the recipe. Defaults are the original's (Libri2Mix, kernel 2, K 250)."""
+class TrainOptions(DeviceConfig, DynamicMixingConfig):
+    """What a recipe says beside what the network is."""
+
+    network: str = option(networks.DEFAULT, "network family", choices=tuple(networks.FAMILIES))
+    task: str = option(tasks.DEFAULT, "what the network is trained for", choices=tuple(tasks.TASKS))
 
     train_dir: str = option("data/train-100", "MindRecord folder to train on; with dynamic_mixing a folder of "
                             "preprocess.py --task speech")
@@ -27,7 +32,7 @@ class TrainConfig(ModelConfig, DeviceConfig, DynamicMixingConfig):
     max_steps: int = option(0, "stop after this many optimizer steps; 0: no limit", low=0)
     valid_every: float = option(1.0, "epochs from one validation to the next; the last epoch is always validated",
                                 above=0.0)
-    early_stop: int = option(0, "validations without a better SI-SNRi after which training stops; 0: never", low=0)
+    early_stop: int = option(0, "validations without a better score after which training stops; 0: never", low=0)
     seed: int = option(1, "seed of weights, shuffling, crops and dropout", low=0)
     num_workers: int = option(2, "loader threads", low=1, high=64)
     optimizer: str = option("adam", "optimizer", choices=("adam", "sgd"))
@@ -40,7 +45,7 @@ class TrainConfig(ModelConfig, DeviceConfig, DynamicMixingConfig):
     milestones: str = option("15,45,75", "piecewise: epochs at which the rate is multiplied by lr_decay")
     lr_decay: float = option(0.5, "piecewise, plateau: the factor; for exponential use 0.98", above=0.0, high=1.0)
     decay_epochs: int = option(2, "exponential: epochs per factor", low=1)
-    patience: int = option(5, "plateau: validations without a better SI-SNRi before the rate is multiplied", low=1)
+    patience: int = option(5, "plateau: validations without a better score before the rate is multiplied", low=1)
     warmup_steps: int = option(0, "steps in which the rate grows from 0, under any schedule", low=0)
     loss_threshold: float = option(0.0, "utterances with a loss below this (for example -30 dB) give no gradient; 0: "
                                    "all give one", low=-200.0, high=0.0)
@@ -63,3 +68,22 @@ class TrainConfig(ModelConfig, DeviceConfig, DynamicMixingConfig):
     overwrite: bool = option(False, "start again in a save_folder that holds a run")
     init_from: str = option("", "start from the weights of this checkpoint (a fine-tune: fresh optimizer)")
     freeze: str = option("", "comma-separated parts that stay as they are: encoder, decoder, separator.blocks.0, ...")
+
+
+def train_config(network=networks.DEFAULT):
+    """The options of train.py with the network of a family: those of its ``Config``, and :class:`TrainOptions`."""
+    family = networks.family(network, "--network")
+    own = make_dataclass("TrainConfig", [("network", str, option(network, "network family",
+                                                                  choices=tuple(networks.FAMILIES)))],
+                         bases=(family.Config, TrainOptions))
+    own.__doc__ = "train.py: the recipe. Defaults are the original's (Libri2Mix, kernel 2, K 250)."
+    own.__module__ = __name__
+    return own
+
+
+def options_class(argv):
+    """The class of the options that command-line words ``argv``, or their YAML file, ask for."""
+    return train_config(chosen(argv, "network", networks.DEFAULT))
+
+
+TrainConfig = train_config()

@@ -3,11 +3,8 @@
 import dataclasses
 
 from src.core.errors import UserError
-from src.network.dprnn.config import model_part
+from src.network.registry import family_of, model_part
 from src.weights import checkpoint
-
-# Options that may differ from those of the checkpoint: they change no weight's shape, but for the expansion to speakers
-FREE = ("dropout", "sample_rate", "K", "num_spks")
 
 
 def start_from(network, config):
@@ -20,9 +17,12 @@ def start_from(network, config):
     """
     path, wanted = config.init_from, model_part(config)
     found, _, values = checkpoint.read(path)
-    if dataclasses.replace(found, **{name: getattr(wanted, name) for name in FREE}) != wanted:
+    if found.family != wanted.family:
+        raise UserError(f"--init_from {path}: is a {found.family} network, this recipe a {wanted.family}")
+    free = family_of(wanted).FREE
+    if dataclasses.replace(found, **{name: getattr(wanted, name) for name in free}) != wanted:
         raise UserError(f"--init_from {path}: of another architecture than this recipe: "
-                        f"{differences(found, wanted, but=FREE)}")
+                        f"{differences(found, wanted, but=free)}")
     mine = {p.name: p for p in network.get_parameters()}
     fresh = []
     if found.num_spks != wanted.num_spks:

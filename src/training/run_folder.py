@@ -115,7 +115,9 @@ class RunFolder:
             return []
         text = self.log.read_text(encoding="utf-8", errors="replace")
         lines = text[: text.rfind("\n") + 1].splitlines()
-        return list(csv.DictReader(lines, restval="")) if lines else []
+        # "valid_si_snri" is what the column was called when there was one task
+        return list(csv.DictReader([lines[0].replace("valid_si_snri", "valid_score"), *lines[1:]], restval="")) \
+            if lines else []
 
     def save_last(self, network, info, optimizer, average):
         """Write last.ckpt; the one before stays as last-<its step>.ckpt.
@@ -146,7 +148,7 @@ class RunFolder:
         """Write the weights as best-<step>.ckpt and the best of all as best.ckpt.
 
         Args:
-            scores (dict): {step: validation SI-SNRi} of those to keep, this one among them.
+            scores (dict): {step: validation score} of those to keep, this one among them.
         Raises:
             UserError: they cannot be written.
         """

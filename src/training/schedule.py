@@ -29,7 +29,7 @@ class Schedule:
         state["waited"] = 0 if better else state["waited"] + 1
         if config.schedule == "plateau" and state["waited"] >= config.patience:
             state["waited"], state["factor"] = 0, state["factor"] * config.lr_decay
-            return (f"no better SI-SNRi in {config.patience} validations: "
+            return (f"no better validation in {config.patience} validations: "
                     f"learning rate {config.lr * state['factor']:.3g} from here")
         return None
 

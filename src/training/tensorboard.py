@@ -6,7 +6,7 @@ from pathlib import Path
 
 from src.core.errors import UserError
 
-NAMES = {"train_loss": "loss/train", "valid_loss": "loss/validation", "valid_si_snri": "validation/si_snri",
+NAMES = {"train_loss": "loss/train", "valid_loss": "loss/validation", "valid_score": "validation/score",
          "lr": "training/lr", "grad_norm": "training/grad_norm", "audio_per_second": "training/audio_per_second",
          "peak_gb": "training/peak_gb"}
 

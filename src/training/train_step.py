@@ -5,8 +5,8 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from src.core.errors import UserError
 from src.distributed.world import mean_over_processes
-from src.network.layers.rnn import Recomputed
-from src.tasks.separation.loss import PITLoss, UnlearntLoss
+from src.network.registry import family_of
+from src.tasks.registry import task
 from src.training.adam import Adam
 
 
@@ -20,19 +20,17 @@ def build_optimizer(config, network):
     return Adam(groups, config.lr)
 
 
-def recompute_blocks(network, count):
-    """Let the RNNs of ``count`` dual-path blocks run again for the gradient instead of keeping what it needs of them,
-    which is most of what a step keeps (Chen et al. 2016, arXiv 1604.06174).
+def recompute(network, count):
+    """Let ``count`` blocks of a network run again for the gradient instead of keeping what it needs of them.
 
     Raises:
-        UserError: the network has fewer.
+        UserError: the network has fewer, or its family cannot do this.
     """
-    blocks = list(network.separator.blocks)
-    if count > len(blocks):
-        raise UserError(f"--recompute {count}: the network has {len(blocks)} blocks (num_layers)")
-    for block in blocks[:count]:
-        for rnn in (block.intra_rnn, block.inter_rnn):
-            rnn.run = Recomputed(rnn.run)
+    if not count:
+        return
+    if family_of(network.config).recompute is None:
+        raise UserError(f"--recompute {count}: the network family {network.config.family} has no blocks to run again")
+    family_of(network.config).recompute(network, count)
 
 
 def build_step(network, optimizer, config, world=1):
@@ -50,8 +48,8 @@ class Gradient(nn.Cell):
     def __init__(self, network, config):
         super().__init__()
         self.plain = not config.loss_threshold and config.amp != "fp16"
-        criterion = PITLoss(config.num_spks)
-        unlearnt = UnlearntLoss(config.num_spks, config.loss_threshold)
+        asked = task(config.task)
+        criterion, unlearnt = asked.criterion(config), asked.selective_criterion(config)
 
         # Closures, so that network and optimizer do not become children, whose parameters would be renamed.
         def plain(mixture, sources, lengths):

@@ -1,6 +1,5 @@
 """The training loop: epochs, validation, log, checkpoints, interruption and resume."""
 
-import dataclasses
 import json
 import sys
 import time
@@ -14,19 +13,16 @@ from tqdm import tqdm
 from src.core.errors import UserError
 from src.core.output import tell
 from src.core.signals import Signals
-from src.data.loading.dynamic_mixing import DynamicLoader
-from src.data.loading.mixtures import Records, TrainLoader
 from src.distributed.world import World
-from src.network.dprnn.config import model_part
-from src.network.dprnn.model import DPRNNTasNet, parameter_count
 from src.network.layers.dropout import seed_dropout
-from src.tasks.separation.validation import Validator
+from src.network.registry import build, model_part, parameter_count
+from src.tasks.registry import task
 from src.training.finetune import differences, freeze, start_from
 from src.training.log_line import log_line, peak_gb
 from src.training.precision import LossScale, set_precision
 from src.training.run_folder import RunFolder
 from src.training.schedule import Schedule
-from src.training.train_step import build_optimizer, build_step, recompute_blocks
+from src.training.train_step import build_optimizer, build_step, recompute
 from src.training.weight_average import WeightAverage
 from src.weights import checkpoint
 
@@ -47,19 +43,20 @@ class Trainer:
         self.config, self.world = config, world or World()
         self.schedule = Schedule(config)
         ms.set_seed(config.seed)  # the same first weights everywhere
-        self.loader = make_loader(config, self.world)
-        valid = Records(config.valid_dir, config.sample_rate, config.num_spks) if config.valid_dir else None
+        self.task = task(config.task)
+        self.loader = self.task.loader(config, self.world)
+        self.network = build(model_part(config))
+        self.validator = self.task.validator(config, self.world)  # after the network: its weights are random too
         self.files = RunFolder(config, self.world.lead)
-        self.network = DPRNNTasNet(model_part(config))
         self.network.set_train()
-        recompute_blocks(self.network, config.recompute)
+        recompute(self.network, config.recompute)
         set_precision(self.network, config.amp)
         self.frozen = freeze(self.network, config.freeze)
         self.optimizer = build_optimizer(config, self.network)
         self.average = WeightAverage(self.network, config.ema) if config.ema else None
         self.loss_scale = LossScale(config.loss_scale) if config.amp == "fp16" else None
         self.epoch, self.step, self.position = 0, 0, 0  # position: steps done in this epoch
-        self.best, self.best_scores = None, {}  # scores: {step: SI-SNRi} of the files kept
+        self.best, self.best_scores = None, {}  # scores: {step: validation score} of the files kept
         self.unsaved = {}  # path: why it could not be written the last time
         self.skipped, self.bad_in_a_row, self.minutes = 0, 0, 0.0
         self.validated_at = 0  # step of the last validation
@@ -79,13 +76,11 @@ class Trainer:
         self.files.start(rows)
         seed_dropout(self.network, config.seed, self.world.rank, self.step * config.accumulate)
         self.train_step = build_step(self.network, self.optimizer, config, self.world.size)
-        self.validator = valid and Validator(model_part(config), valid, round(config.cv_maxlen * config.sample_rate),
-                                             self.world)
 
     # ---- the loop
 
     def run(self):
-        """Train to the last epoch, or until a limit. Returns the best validation SI-SNRi (or None).
+        """Train to the last epoch, or until a limit. Returns the best validation score (or None).
 
         Raises:
             Interrupted: asked to stop; last.ckpt holds the state.
@@ -180,26 +175,26 @@ class Trainer:
                        {str(self.step): 0.0})  # the latest
         else:
             weights = self._means() or {p.name: p for p in self.network.get_parameters()}
-            loss, improvement = self.validator(weights)
-            self._log(where, valid_loss=loss, valid_si_snri=improvement)
-            better = bool(np.isfinite(improvement)) and (self.best is None or improvement > self.best)
-            self.best = improvement if better else self.best
-            self._keep_best(loss, improvement)
+            loss, score = self.validator(weights)
+            self._log(where, valid_loss=loss, valid_score=score)
+            better = bool(np.isfinite(score)) and (self.best is None or score > self.best)
+            self.best = score if better else self.best
+            self._keep_best(loss, score)
             if planned:
                 notice = self.schedule.after_validation(better)
                 if notice:
                     self.say(notice)
                 if self.schedule.stopped:
-                    self.say(f"no better SI-SNRi in {self.config.early_stop} validations: stopping")
+                    self.say(f"no better {self.task.SCORE.name} in {self.config.early_stop} validations: stopping")
         self._save_last()
         self.files.draw()
 
-    def _keep_best(self, loss, improvement):
-        scores = self.best_scores | ({str(self.step): improvement} if np.isfinite(improvement) else {})
+    def _keep_best(self, loss, score):
+        scores = self.best_scores | ({str(self.step): score} if np.isfinite(score) else {})
         ranked = sorted(scores, key=lambda step: (-scores[step], int(step)))
         before, self.best_scores = self.best_scores, {step: scores[step] for step in ranked[: self.config.keep_best]}
         if str(self.step) in self.best_scores:
-            info = self._info() | {"valid_loss": loss, "valid_si_snri": improvement}
+            info = self._info() | {"valid_loss": loss, "valid_score": score}
             if not self._save(self.files.best, self.files.save_best, self.network, info, self._means(),
                               self.best_scores):
                 self.best_scores = before  # those of the files
@@ -228,7 +223,7 @@ class Trainer:
         if self.world.lead:
             self.files.lenient("stdout", _print, text)
 
-    def _log(self, label, valid_loss=None, valid_si_snri=None, quiet=False):
+    def _log(self, label, valid_loss=None, valid_score=None, quiet=False):
         """One row of train_log.csv with means since the last row, and one line of text."""
         self.minutes = (time.monotonic() - self.began) / 60
         if not self.window and valid_loss is None:
@@ -238,12 +233,12 @@ class Trainer:
         self.window = []
         row = {
             "step": self.step, "epoch": f"{self.epoch + self.position / len(self.loader):.4f}", "train_loss": loss,
-            "valid_loss": valid_loss, "valid_si_snri": valid_si_snri, "lr": self.rate, "grad_norm": norm,
+            "valid_loss": valid_loss, "valid_score": valid_score, "lr": self.rate, "grad_norm": norm,
             "step_seconds": seconds, "skipped_steps": self.skipped, "minutes": self.minutes,
             "audio_per_second": whole and self._step_rows() * self.config.segment / whole, "peak_gb": peak_gb()}
         self.files.log_row(row)
         if not quiet or valid_loss is not None:
-            self.say(log_line(label, row, self._seconds_left(whole) if foreseen else None))
+            self.say(log_line(label, row, self.task.SCORE, self._seconds_left(whole) if foreseen else None))
 
     def _seconds_left(self, step_seconds):
         """Foreseen from the time of a step; validation not counted."""
@@ -265,7 +260,7 @@ class Trainer:
 
     def _info(self):
         return {"epoch": self.epoch, "rows": self.position * self._step_rows(), "step": self.step,
-                "valid_si_snri": self.best, "best_scores": self.best_scores, "schedule": self.schedule.state,
+                "valid_score": self.best, "best_scores": self.best_scores, "schedule": self.schedule.state,
                 "validated_at": self.validated_at, "skipped": self.skipped, "bad_in_a_row": self.bad_in_a_row,
                 "loss_scale": self.loss_scale and [self.loss_scale.value, self.loss_scale.good],
                 "window": self.window, "log_rows": self.files.rows, "minutes": self.minutes}
@@ -315,7 +310,7 @@ class Trainer:
         if self.position >= len(self.loader):
             raise UserError(f"--resume: {path} is at step {self.position} of an epoch, which has {len(self.loader)} "
                             "steps now; go on with the same data and --epoch_mixtures")
-        self.best, self.best_scores = info["valid_si_snri"], info["best_scores"]
+        self.best, self.best_scores = info.get("valid_score", info.get("valid_si_snri")), info["best_scores"]
         self.schedule.state = info["schedule"]
         self.validated_at, self.window = info["validated_at"], info["window"]
         self.skipped, self.bad_in_a_row, self.minutes = info["skipped"], info["bad_in_a_row"], info["minutes"]
@@ -336,14 +331,3 @@ class Trainer:
 def _print(text):
     tqdm.write(text, file=sys.stdout)
     sys.stdout.flush()
-
-
-def make_loader(config, world=None):
-    """The loader of a recipe: crops of stored mixtures, or fresh ones; a batch for each optimizer step."""
-    world = world or World()
-    rows = config.batch_size * config.accumulate
-    if config.dynamic_mixing:
-        return DynamicLoader(dataclasses.replace(config, batch_size=rows), world.rank, world.size)
-    records = Records(config.train_dir, config.sample_rate, config.num_spks)
-    segment = round(config.segment * config.sample_rate)
-    return TrainLoader(records, segment, rows, config.seed, config.num_workers, world.rank, world.size)

@@ -11,20 +11,20 @@ from mindspore import Tensor
 
 from src.core.errors import UserError
 from src.core.files import make_folder, rename, temporary_name
-from src.network.dprnn.config import model_part
-from src.network.dprnn.model import DPRNNTasNet
-from src.weights.checkpoint_file import AVERAGE_PREFIX, FORMAT, OPTIMIZER_PREFIX, read
+from src.network.registry import build, model_part
+from src.weights.checkpoint_file import AVERAGE_PREFIX, FORMAT, OPTIMIZER_PREFIX, SEPARATION, read
 
 
-def save(path, network, info, optimizer=None, average=None):
+def save(path, network, info, optimizer=None, average=None, task=SEPARATION):
     """Write weights, model configuration and ``info`` to ``path``; the file that is there stays until it is done.
 
     Args:
-        network (DPRNNTasNet): its ``config`` goes along.
+        network (nn.Cell): its ``config`` goes along.
         info (dict): JSON-able facts: epoch, step, scores, training state.
         optimizer (nn.Optimizer): its moments and counters are stored too, for resuming.
         average (dict): {name: Parameter}, the mean of the weights: stored beside them with an optimizer, in their place
             without one.
+        task (str): what it is trained for, see src/tasks/registry.py.
     Raises:
         UserError: it cannot be written.
     """
@@ -42,7 +42,8 @@ def save(path, network, info, optimizer=None, average=None):
     try:
         make_folder(path.parent)
         ms.save_checkpoint(items, str(temporary), crc_check=True,
-                           append_dict={"format": FORMAT, "model_config": config, "info": json.dumps(info)})
+                           append_dict={"format": FORMAT, "family": network.config.family, "task": task,
+                                        "model_config": config, "info": json.dumps(info)})
         os.chmod(temporary, 0o644)  # MindSpore leaves it read-only
         rename({temporary: path})
     except OSError as error:
@@ -100,7 +101,7 @@ def load_model(path, kernel=None):
         path: a checkpoint written by train.py.
         kernel (str): RNN kernel, see src/network/layers/rnn.py; None takes the device's.
     Returns:
-        DPRNNTasNet: [B, T] -> [B, C, T]; ``.config`` is its :class:`ModelConfig`.
+        nn.Cell: [B, T] -> [B, C, T]; ``.config`` says what it is.
     Raises:
         UserError: see :func:`src.weights.checkpoint_file.read`.
     """
@@ -110,7 +111,7 @@ def load_model(path, kernel=None):
 
 def build_model(config, values, path, kernel=None):
     """The network with the weights ``values`` ({name: array}, read from ``path``), in inference mode."""
-    network = DPRNNTasNet(config, kernel)
+    network = build(config, kernel)
     load_weights(network, values, path)
     return for_inference(network)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from src.core.errors import UserError
-from src.core.options import from_dict
-from src.network.dprnn.config import ModelConfig
+from src.network.registry import read_config
 from src.weights import ready_models
 
-FORMAT = "dprnn-tasnet/1"
+FORMAT = "speech-separation/2"
+FIRST_FORMAT = "dprnn-tasnet/1"  # without family and task: there was one of each
+SEPARATION = "separation"
 OPTIMIZER_PREFIX = "optimizer."
 AVERAGE_PREFIX = "average."
 CHECKSUM_MARK, CHECKSUM_BYTES = b"crc_num", 10  # what save_checkpoint(crc_check=True) puts at the end: CRC-32
@@ -52,16 +53,19 @@ def parse(data, path):
     """What :func:`read` returns, of the contents ``data`` (bytes) of a file ``path``, which errors name."""
     try:
         checked, entries = _entries(data)
-        if entries.get("format", [None])[0] != TEXT or _value(*entries.pop("format")) != FORMAT:
-            raise UserError(f"{path}: a checkpoint of another project or version: it carries no DPRNN configuration; "
+        found = _value(*entries.pop("format")) if entries.get("format", [None])[0] == TEXT else None
+        if found not in (FORMAT, FIRST_FORMAT):
+            raise UserError(f"{path}: a checkpoint of another project or version: it carries no "
+                            "configuration of a network; "
                             "use one written by train.py here")
         if not checked:
             raise ValueError("its checksum is missing")
         values = {name: _value(*entry) for name, entry in entries.items()}
     except ValueError as error:
         raise Unreadable(f"{path}: not readable as a checkpoint, truncated or corrupt ({error})") from None
-    config = from_dict(ModelConfig, json.loads(values.pop("model_config")), f"{path} (configuration inside)")
-    return config, json.loads(values.pop("info")), values
+    family, task = values.pop("family", "dprnn"), values.pop("task", SEPARATION)
+    config = read_config(family, json.loads(values.pop("model_config")), f"{path} (configuration inside)")
+    return config, json.loads(values.pop("info")) | {"task": task}, values
 
 
 def weights_of(values):

@@ -19,20 +19,21 @@ import numpy as np
 
 from src.core import files
 from src.core.errors import UserError
-from src.network.dprnn.numpy_forward import check_weights, forward
+from src.network.registry import FAMILIES, family_of
 from src.weights.checkpoint_file import parse, weights_of
 from src.weights.onnx_runtime import load_onnx
 
 TOLERANCE = 1e-4  # largest absolute difference from the checkpoint, samples in [-1, 1]
-CHECK_CHUNKS = 3  # length of the input that a graph is checked on: as many chunks and a bit, so that all code runs
 KEPT = 20  # graphs in the cache; the ones not used for longest go first
 NAME = re.compile(r"[0-9a-f]{64}-[0-9a-f]{16}\.onnx|\.[0-9a-f]{64}-[0-9a-f]{16}\..+")
 DIGEST_BYTES = 32
-# another graph follows from other code: their text is part of the name
-MAKERS = ("src/network/dprnn/onnx_graph.py", "src/weights/onnx_cache.py")
 
 
-class Disagrees(UserError):
+class NotByOnnx(UserError):
+    """ONNX Runtime cannot run this checkpoint."""
+
+
+class Disagrees(NotByOnnx):
     """ONNX Runtime computes something else than the checkpoint."""
 
 
@@ -56,7 +57,11 @@ def open_checkpoint(path):
             return load_onnx(path, graph)[:2]
     config, _, values = parse(data, path)
     weights = weights_of(values)
-    check_weights(config, weights, path)
+    family = family_of(config)
+    if family.onnx_graph is None:
+        raise NotByOnnx(f"{path}: ONNX Runtime does not run the network family {config.family}")
+    if family.check_weights:
+        family.check_weights(config, weights, path)
     graph = make(config, weights)
     found = load_onnx(path, graph)[0]
     compare(found, config, weights, path)
@@ -84,32 +89,44 @@ def _version():
     import onnxruntime
 
     digest = hashlib.sha256(onnxruntime.__version__.encode())
-    for name in MAKERS:
-        digest.update((files.ROOT / name).read_bytes())
+    # another graph follows from other code
+    for name in FAMILIES.values():
+        for path in sorted((files.ROOT / name.replace(".", "/")).parent.glob("*.py")):
+            digest.update(path.read_bytes())
+    digest.update(Path(__file__).read_bytes())
     return digest.hexdigest()[:16]
 
 
 def make(config, weights):
     """The ONNX file of a checkpoint, as bytes, for any batch and length."""
-    from src.network.dprnn.onnx_graph import build  # imports onnx, which a graph from the cache does not need
-
-    facts = {"config": json.dumps(dataclasses.asdict(config)), "input": json.dumps([None, None])}
-    return build(config, weights, facts).SerializeToString()
+    facts = {"family": config.family, "config": json.dumps(dataclasses.asdict(config)),
+             "input": json.dumps([None, None])}
+    # imports onnx, which a graph from the cache does not need
+    return family_of(config).onnx_graph(config, weights, facts, None, None).SerializeToString()
 
 
 def compare(run, config, weights, path):
-    """Compare a graph with numpy's forward pass, on noise.
+    """Compare a graph with numpy's forward pass, or where the family has none with MindSpore's, on noise.
 
     Raises:
         Disagrees: they differ by more than TOLERANCE.
     """
-    hop, rng = config.kernel_size // 2, np.random.default_rng(0)
-    for rows, frames in ((2, CHECK_CHUNKS * config.K + 7), (1, 1)):
-        mixture = rng.normal(0, 0.1, (rows, frames * hop + 1)).astype(np.float32)
+    family, rng = family_of(config), np.random.default_rng(0)
+    forward = family.numpy_forward or _by_mindspore
+    for rows, samples in zip((2, 1), family.check_samples(config)):
+        mixture = rng.normal(0, 0.1, (rows, samples)).astype(np.float32)
         difference = float(np.abs(run(mixture) - forward(config, weights, mixture)).max())
         if not difference <= TOLERANCE:  # NaN fails too
             raise Disagrees(f"{path}: ONNX Runtime differs from the checkpoint by {difference:.1e} (limit "
                             f"{TOLERANCE}); use --runtime mindspore")
+
+
+def _by_mindspore(config, weights, mixture):
+    from mindspore import Tensor  # takes seconds, once for each checkpoint
+
+    from src.weights.checkpoint import build_model
+
+    return build_model(config, weights, "the checkpoint")(Tensor(mixture)).asnumpy()
 
 
 def read(place):

@@ -9,8 +9,7 @@ import numpy as np
 
 from src.core.device import local_workers
 from src.core.errors import UserError
-from src.core.options import from_dict
-from src.network.dprnn.config import ModelConfig
+from src.network.registry import read_config as family_config
 
 LANES = 2  # windows of a long recording that are run at the same time, each on its share of the cores
 
@@ -94,7 +93,7 @@ def load_onnx(path, source=None):
     text = found.metadata()
     try:
         meta = {**text, "config": json.loads(text["config"]), "input": json.loads(text["input"])}
-        config = from_dict(ModelConfig, meta["config"], str(path))
+        config = family_config(meta.get("family", "dprnn"), meta["config"], str(path))
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: not an ONNX model of export.py: it carries no DPRNN configuration") from None
+        raise UserError(f"{path}: not an ONNX model of export.py: it carries no configuration of a network") from None
     return found, config, meta

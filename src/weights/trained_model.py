@@ -9,8 +9,7 @@ import numpy as np
 from src.core.device import resolve_target, setup
 from src.core.errors import UserError
 from src.core.files import sha256
-from src.core.options import from_dict
-from src.network.dprnn.config import ModelConfig
+from src.network.registry import read_config as family_config
 from src.weights import ready_models
 from src.weights.checkpoint_file import read
 
@@ -79,9 +78,9 @@ def load_model(path=None, runtime="auto", device_target="auto", device_id=0):
         try:
             return _with_onnx(path)
         except UserError as error:
-            from src.weights.onnx_cache import Disagrees
+            from src.weights.onnx_cache import NotByOnnx
 
-            if runtime == "onnx" or not isinstance(error, Disagrees):
+            if runtime == "onnx" or not isinstance(error, NotByOnnx):
                 raise
             print(f"note: {error}; MindSpore runs it", file=sys.stderr, flush=True)
     setup(device_target, device_id)
@@ -142,7 +141,7 @@ def read_meta(model_path):
     path = meta_path(model_path)
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
-        config = from_dict(ModelConfig, meta["config"], str(path))
+        config = family_config(meta.get("family", "dprnn"), meta["config"], str(path))
         digest, _, (_, _) = meta["sha256"], meta["format"], meta["input"]
     except OSError:
         raise UserError(f"{path}: missing; export.py writes it beside the model, and both belong together") from None

@@ -54,7 +54,7 @@ def weights(path):
 
 def validations(folder):
     with open(folder / "train_log.csv", newline="", encoding="utf-8") as file:
-        return np.array([[float(r[k]) for k in ("step", "valid_loss", "valid_si_snri")]
+        return np.array([[float(r[k]) for k in ("step", "valid_loss", "valid_score")]
                          for r in csv.DictReader(file) if r["valid_loss"]])
 
 

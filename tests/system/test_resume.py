@@ -88,4 +88,4 @@ def test_kill_at_any_moment(data, tmp_path):
     for state in folder.glob("last*.ckpt"):
         state.write_bytes(b"")
     assert_one_line_error(run("train.py", *flags(data, folder, "--resume")), "no state", "can be read")
-    assert np.isfinite(read(folder / "best.ckpt")[1]["valid_si_snri"])
+    assert np.isfinite(read(folder / "best.ckpt")[1]["valid_score"])

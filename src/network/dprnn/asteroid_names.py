@@ -6,8 +6,6 @@ have axes of length one more.
 
 import re
 
-import numpy as np
-
 # ours -> theirs; the first match is replaced
 _RENAMES = (
     (r"^(encoder|decoder)\.weight$", r"\1.filterbank._filters"),
@@ -30,23 +28,3 @@ def to_asteroid(name):
         if found:
             return renamed
     raise KeyError(name)
-
-
-def from_state_dict(network, state):
-    """Asteroid's arrays as values for ``network``.
-
-    Args:
-        network (DPRNNTasNet): ours, of the same configuration.
-        state (dict[str, ndarray]): Asteroid's state dict.
-    Returns:
-        dict[str, ndarray]: our parameter name -> float32 values of our shape.
-    Raises:
-        KeyError: a parameter is missing. ValueError: a size differs.
-    """
-    values = {}
-    for parameter in network.trainable_params():
-        array = np.asarray(state[to_asteroid(parameter.name)], np.float32)
-        if array.size != parameter.size:
-            raise ValueError(f"{parameter.name}: {parameter.shape} here, {array.shape} there")
-        values[parameter.name] = array.reshape(parameter.shape)
-    return values

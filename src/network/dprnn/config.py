@@ -1,7 +1,7 @@
 """What a DPRNN-TasNet is."""
 
-import dataclasses
 from dataclasses import dataclass
+from typing import ClassVar
 
 from src.core.options import option
 
@@ -9,6 +9,8 @@ from src.core.options import option
 @dataclass
 class ModelConfig:
     """What the network is. Travels inside every checkpoint and export; nothing downstream asks for it again."""
+
+    family: ClassVar[str] = "dprnn"
 
     sample_rate: int = option(8000, "sample rate the model works at, Hz", low=1)
     in_channels: int = option(64, "encoder filters N", low=1)
@@ -24,8 +26,3 @@ class ModelConfig:
     K: int = option(250, "chunk length, frames (hop is half)", low=2)
     num_spks: int = option(2, "speakers to separate C", low=1, high=8)
     mask_act: str = option("relu", "mask activation; softmax is over speakers", choices=("relu", "sigmoid", "softmax"))
-
-
-def model_part(config):
-    """The :class:`ModelConfig` inside a larger config."""
-    return ModelConfig(**{f.name: getattr(config, f.name) for f in dataclasses.fields(ModelConfig)})

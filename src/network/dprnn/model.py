@@ -34,8 +34,3 @@ class DPRNNTasNet(nn.Cell):
         if self.project is not None:
             encoded = self.project(encoded)
         return self.decoder(masks * encoded[:, None], mixture.shape[1])
-
-
-def parameter_count(network):
-    """Number of trainable values."""
-    return sum(p.size for p in network.trainable_params())

@@ -4,7 +4,7 @@ import numpy as np
 from mindspore import Tensor
 
 from src.data.loading.mixtures import utterances
-from src.network.dprnn.model import DPRNNTasNet
+from src.network.registry import build
 from src.tasks.separation.scorer import Scorer
 from src.weights import checkpoint
 
@@ -15,14 +15,14 @@ class Validator:
     The training network is compiled for one crop length; sharing it would compile it again and again.
 
     Args:
-        config (ModelConfig): of the network.
+        config: of the network.
         records (src.data.loading.mixtures.Records): the validation set.
         max_samples (int): longer utterances are cut; 0: none is.
         world (src.distributed.world.World): each process scores every ``size``-th utterance, none twice.
     """
 
     def __init__(self, config, records, max_samples, world):
-        self.network = checkpoint.for_inference(DPRNNTasNet(config))
+        self.network = checkpoint.for_inference(build(config))
         self.scorer = Scorer(config.num_spks)
         self.records, self.max_samples, self.world = records, max_samples, world
 

@@ -12,7 +12,8 @@ from src.core.scripts import config_classes
 from src.data.records.config import PreprocessConfig
 from src.evaluation.config import EvalConfig
 from src.export.config import ExportConfig
-from src.network.dprnn.config import ModelConfig, model_part
+from src.network.dprnn.config import ModelConfig
+from src.network.registry import model_part
 from src.separation.config import SeparateConfig
 from src.service.config import ServeConfig
 from src.training.config import TrainConfig

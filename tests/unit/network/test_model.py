@@ -8,8 +8,9 @@ import pytest
 from mindspore import Tensor
 
 from src.network.dprnn.config import ModelConfig
-from src.network.dprnn.model import DPRNNTasNet, parameter_count
+from src.network.dprnn.model import DPRNNTasNet
 from src.network.layers.dropout import seed_dropout
+from src.network.registry import parameter_count
 from src.tasks.separation.loss import PITLoss
 from src.weights.checkpoint import for_inference
 

@@ -8,8 +8,8 @@ import pytest
 
 from src.core.errors import UserError
 from src.core.files import link
-from src.network.dprnn.config import model_part
 from src.network.dprnn.model import DPRNNTasNet
+from src.network.registry import model_part
 from src.training.config import TrainConfig
 from src.training.finetune import part_names, start_from
 from src.training.run_folder import RunFolder
@@ -114,7 +114,7 @@ def test_log_without_a_row_that_was_being_written(tmp_path):
     config = TrainConfig(save_folder=str(tmp_path))
     folder = RunFolder(config)
     folder.start()
-    row = dict.fromkeys(("step", "epoch", "train_loss", "valid_loss", "valid_si_snri", "lr", "grad_norm",
+    row = dict.fromkeys(("step", "epoch", "train_loss", "valid_loss", "valid_score", "lr", "grad_norm",
                          "step_seconds", "skipped_steps", "minutes", "audio_per_second", "peak_gb"))
     for step in range(1, 6):
         folder.log_row(row | {"step": step, "train_loss": 0.5})

@@ -14,7 +14,7 @@ from src.network.layers.dropout import seed_dropout
 from src.tasks.separation.loss import PITLoss
 from src.training.config import TrainConfig
 from src.training.schedule import learning_rate, milestones
-from src.training.train_step import TrainStep, build_optimizer, recompute_blocks
+from src.training.train_step import TrainStep, build_optimizer, recompute
 
 BASE = TrainConfig(in_channels=6, out_channels=6, bn_channels=5, hidden_channels=4, kernel_size=4, K=6, num_layers=1,
                    l2=0.0)
@@ -66,13 +66,13 @@ def test_recomputed_blocks_change_nothing(rnn_type, dropout):
     for count in (0, 2):
         config, network, _, step = setting(optimizer="sgd", num_layers=2, rnn_type=rnn_type, dropout=dropout)
         seed_dropout(network, 1, 0, 0)
-        recompute_blocks(network, count)
+        recompute(network, count)
         losses = [float(step(*batch(seed))[0].asnumpy()) for seed in range(3)]
         moved.append((losses, values(network)))
     assert moved[0][0] == moved[1][0]
     assert all(np.array_equal(moved[0][1][name], moved[1][1][name]) for name in moved[0][1])
     with pytest.raises(UserError, match="--recompute 3: the network has 2 blocks"):
-        recompute_blocks(network, 3)
+        recompute(network, 3)
 
 
 def test_l2_pulls_every_parameter():

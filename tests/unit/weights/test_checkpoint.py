@@ -9,8 +9,8 @@ import pytest
 from mindspore import Tensor
 
 from src.core.errors import UserError
-from src.network.dprnn.config import model_part
 from src.network.dprnn.model import DPRNNTasNet
+from src.network.registry import model_part
 from src.training.config import TrainConfig
 from src.training.train_step import TrainStep, build_optimizer
 from src.weights import checkpoint
