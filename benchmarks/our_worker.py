@@ -11,7 +11,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
-def main(checkpoint_path, batches_path, rate, l2, clip, recompute):
+def main(checkpoint_path, batches_path, rate, l2, clip, blocks):
     import mindspore as ms
     from mindspore import Tensor
 

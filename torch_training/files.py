@@ -72,7 +72,7 @@ class RunFiles:
         arguments = to_arguments(model, self.path)
         arrays = {name: value.detach().float().cpu().numpy() for name, value in state_dict.items()}
         for name in ("best.pth", "best.npz"):
-            write_asteroid(self.path / name, arguments, arrays)
+            write_asteroid(self.path / name, MODEL, arguments, arrays)
         with disk_errors(self.path):
             _replace(self.path / "training.json", json.dumps(facts, indent=1) + "\n")
 

@@ -19,7 +19,7 @@ def load_start(model, config):
         UserError: unreadable, or of an architecture that is not this one.
     """
     path, wanted = config.init_from, model_part(config)
-    arguments, state = read_asteroid(path)
+    _, arguments, state = read_asteroid(path)
     stated = arguments is not None
     found = to_config(arguments if stated else arguments_of(state, path)[0], path)
     free = FREE if stated else (*FREE, "norm", "mask_act")

@@ -60,7 +60,8 @@ def export(config):
     length = round(config.static_length * source.sample_rate) if config.static_length else None
     meta = {"format": config.file_format, "sample_rate": source.sample_rate, "num_spks": source.num_spks,
             "input": [config.batch_size or (1 if length else None), length],
-            "family": source.family, "task": SEPARATION, "hop": family_of(source).hop(source), "config": dataclasses.asdict(source),
+            "family": source.family, "task": SEPARATION, "hop": family_of(source).hop(source),
+            "config": dataclasses.asdict(source),
             "device_target": config.device_target, "rnn_kernel": kernel, "fp16": config.fp16,
             "checkpoint": shown(Path(config.model_path).name), "checkpoint_sha256": sha256(config.model_path),
             "created_by": f"dprnn {__version__}"}

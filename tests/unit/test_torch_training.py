@@ -161,7 +161,7 @@ def test_network_and_gradient_equal_asteroid(case, tmp_path):
 @needs_torch
 def test_ready_weights_and_loss_equal_ours(tmp_path):
     convert.main(["--to_asteroid", str(ready_models.default()), "--out", str(tmp_path / "ready.npz")])
-    _, state = read_asteroid(tmp_path / "ready.npz")
+    _, _, state = read_asteroid(tmp_path / "ready.npz")
     model = load_model(str(ready_models.default()))
     rng = np.random.default_rng(0)
     sources = (0.1 * rng.standard_normal((4, 2, 8001))).astype(np.float32)

@@ -45,9 +45,9 @@ def test_there_and_back(name, tmp_path):
     import_asteroid(ConvertConfig(from_asteroid=source, out=str(tmp_path / "net.ckpt")))
     assert_same_output(tmp_path / "net.ckpt", arrays)
     export_asteroid(ConvertConfig(to_asteroid=str(tmp_path / "net.ckpt"), out=str(tmp_path / "back.npz")))
-    found, state = read_asteroid(tmp_path / "back.npz")
+    _, found, state = read_asteroid(tmp_path / "back.npz")
     assert {**found, "fb_name": arguments["fb_name"]} == arguments
-    wanted = read_asteroid(source)[1]
+    wanted = read_asteroid(source)[2]
     assert state.keys() == wanted.keys()
     assert all(state[key].shape == wanted[key].shape and (state[key] == wanted[key]).all() for key in wanted)
 
@@ -115,10 +115,10 @@ torch.save(dict(model_name="DPRNNTasNet", state_dict=state, model_args=arguments
                 infos=dict(software_versions={})), path)
 model = BaseModel.from_pretrained(path)
 torch.save(model.serialize(), path)
-found, read = read_asteroid(path)
+_, found, read = read_asteroid(path)
 assert found == model.get_model_args() and all((read[k] == state[k].numpy()).all() for k in state)
 torch.save(model.state_dict(), path)
-found, read = read_asteroid(path)
+_, found, read = read_asteroid(path)
 assert found is None and read.keys() == state.keys()
 """
 

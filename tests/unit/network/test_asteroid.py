@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor
 
-from src.network.dprnn.asteroid_names import from_state_dict, to_asteroid
+from src.export.asteroid import from_state_dict
+from src.network.dprnn.asteroid_names import to_asteroid
 from src.network.dprnn.config import ModelConfig
 from src.network.dprnn.model import DPRNNTasNet
 from src.tasks.separation.loss import PITLoss
@@ -39,7 +40,7 @@ def test_equals_asteroid(case, kernel, reference_dir):
     network = DPRNNTasNet(config, kernel)
     state = {k[6:]: v for k, v in arrays.items() if k.startswith("state/")}
     assert {to_asteroid(p.name) for p in network.trainable_params()} == set(state)
-    values = from_state_dict(network, state)
+    values = from_state_dict(network, state, to_asteroid)
     ms.load_param_into_net(network, {k: Parameter(Tensor(v), name=k) for k, v in values.items()}, strict_load=True)
     network.set_train(False)
     network.set_inputs(Tensor(shape=[None, None], dtype=ms.float32))
@@ -59,7 +60,7 @@ def test_gradients_equal_asteroid(case, reference_dir):
         arrays = dict(archive)
     config = ModelConfig(**json.loads(str(arrays["config"])))
     network = DPRNNTasNet(config)
-    values = from_state_dict(network, {k[6:]: v for k, v in arrays.items() if k.startswith("state/")})
+    values = from_state_dict(network, {k[6:]: v for k, v in arrays.items() if k.startswith("state/")}, to_asteroid)
     ms.load_param_into_net(network, {k: Parameter(Tensor(v), name=k) for k, v in values.items()}, strict_load=True)
     criterion = PITLoss(config.num_spks)
 
