@@ -11,7 +11,7 @@ import yaml
 
 from src.core.errors import UserError, disk_errors
 from src.export.asteroid import write_asteroid
-from src.network.dprnn.asteroid import to_arguments
+from src.network.dprnn.asteroid import MODEL, to_arguments
 from src.network.registry import model_part
 from src.training.log_line import LOG_FIELDS
 

@@ -166,7 +166,7 @@ class TorchTrainer:
         self.window = []
         place = self.epoch + self.position / self.dataset.steps()
         row = {"step": self.step, "epoch": f"{place:.4f}", "train_loss": loss, "valid_loss": valid_loss,
-               "valid_score": valid_si_snri, "lr": self.schedule.rate(self.epoch, max(0, self.step - 1)),
+               "valid_score": valid_score, "lr": self.schedule.rate(self.epoch, max(0, self.step - 1)),
                "grad_norm": norm, "step_seconds": seconds, "skipped_steps": self.skipped, "minutes": self._minutes(),
                "audio_per_second": seconds and rows_per_step(self.config) * self.config.segment / seconds,
                "peak_gb": self._peak_gb()}

@@ -36,7 +36,7 @@ def noise(*shape):
 def test_round_trip(saved):
     network, path = saved
     config, info, _ = checkpoint.read(path)
-    assert config == model_part(CONFIG) and info == {"epoch": 3, "note": "x"}
+    assert config == model_part(CONFIG) and info == {"epoch": 3, "note": "x", "task": "separation"}
     loaded = checkpoint.load_model(path)
     assert np.array_equal(loaded(Tensor(noise(2, 300))).asnumpy(),
                           checkpoint.for_inference(network)(Tensor(noise(2, 300))).asnumpy())
