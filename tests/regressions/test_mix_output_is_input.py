@@ -129,8 +129,8 @@ def test_subsets_that_are_named_like_other_parts(recordings, tmp_path):
 def test_names_of_metadata():
     for name in ("libri2mix_dev-clean_info.csv", "libri3mix_train-clean-100_info.csv", "speakers-info.csv", "info.csv"):
         assert is_info(name)
-    for name, subset in (("libri2mix_train-clean-100.csv", "train-100"), ("libri1mix_info.csv", "info"), ("my.csv", "my"),
-                         (table_name(8, "test"), "test"), ("libri8mix_train-info.csv", "train-info")):
+    for name, subset in (("libri2mix_train-clean-100.csv", "train-100"), ("libri1mix_info.csv", "info"),
+                         ("my.csv", "my"), (table_name(8, "test"), "test"), ("libri8mix_train-info.csv", "train-info")):
         assert subset_name(name) == subset and not is_info(name)
 
 
