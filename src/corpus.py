@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from src.audio import AUDIO_SUFFIXES, AudioError, probe, read_pcm16
+from src.audio import AudioError, measure, read_pcm16
 from src.errors import UserError
+from src.formats import in_corpus
 from src.subset import Loaded, Skip, Subset, stamp
 
 Tree = namedtuple("Tree", "mixture_dir source_dirs")
@@ -153,7 +154,7 @@ def _by_stem(folder):
     """{stem: [path, ...]} of a folder's audio files."""
     found = defaultdict(list)
     for path in _entries(folder):
-        if path.suffix.lower() in AUDIO_SUFFIXES:
+        if in_corpus(path):
             found[path.stem].append(path)
     return dict(found)
 
@@ -193,7 +194,7 @@ def describe(name, tree, mixtures, skipped, config):
     for mixture in mixtures:
         paths = (mixture.mixture_path, *mixture.source_paths)
         try:
-            samples.append(probe(mixture.mixture_path).frames)
+            samples.append(measure(mixture.mixture_path).frames)
         except AudioError:
             samples.append(0)  # load() will say what is wrong with it
         stamps.append([stamp(path) for path in paths])

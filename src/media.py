@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 
 PROGRAM = "ffmpeg"
+NO_SOUND = "the file has no sound track"
 CPU_SECONDS = 900  # of its own, far more than hours of audio take: a file made to keep it busy ends there
 
 
@@ -42,6 +43,8 @@ class Decoder:
             return f"given up after {CPU_SECONDS} s of CPU time"
         self._said.seek(0)
         lines = self._said.read().decode(errors="replace").strip().splitlines()
+        if any("matches no streams" in line for line in lines):
+            return NO_SOUND
         return lines[-1].strip() if lines else f"ended with status {status}"
 
     def close(self):

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import oaconvolve
 
-from src.audio import AUDIO_SUFFIXES, probe, read_span, resample
+from src.audio import probe, read_span, resample
 from src.errors import UserError
+from src.formats import in_corpus
 
 EARLY_SECONDS = 0.05  # reflections that come later are heard as reverberation
 CACHED_RESPONSES = 256
@@ -27,7 +28,7 @@ class Rooms:
         folder = Path(folder)
         if not folder.is_dir():
             raise UserError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
-        paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.name[0] != ".")
+        paths = sorted(filter(in_corpus, folder.rglob("*")))
         if not paths:
             raise UserError(f"{folder}: no wav or FLAC of a room impulse response in it")
         for path in paths:  # not in the middle of the night

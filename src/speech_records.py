@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from src.audio import AudioError, probe, read_span, resample, to_pcm16
+from src.audio import AudioError, measure, probe, read_blocks, resample, to_pcm16
 from src.corpus import PATH_PARTS, find_subsets
 from src.errors import UserError, disk_errors
 from src.levels import active_level, protect
@@ -85,7 +85,7 @@ def _foresee(sources):
         seconds, bad = 0.0, defaultdict(list, skipped)
         for recording in recordings:
             try:
-                info = probe(recording.path)
+                info = measure(recording.path)
                 seconds += info.frames / info.sample_rate
             except AudioError as error:
                 bad[error.reason].append(recording.id)
@@ -199,12 +199,8 @@ def pieces(path, sample_rate):
     Raises:
         AudioError: a file that cannot be used.
     """
-    info = probe(path)
-    block = BLOCK_SECONDS * info.sample_rate
-    # even an empty file is read, to be told so
-    for start in range(0, max(info.frames, 1), block):
-        samples = read_span(path, start, min(block, info.frames - start))[0]
-        samples = np.array(resample(samples, info.sample_rate, sample_rate))
+    for samples, rate in read_blocks(path, BLOCK_SECONDS):
+        samples = np.array(resample(samples, rate, sample_rate))
         if np.abs(samples).max() >= 1:
             protect(samples)
         yield from np.array_split(samples, max(1, -(-len(samples) // (PIECE_SECONDS * sample_rate))))
