@@ -35,15 +35,16 @@ def measure(path):
     """:func:`probe` with the frames in any case: where the header does not tell, the file is read to its end.
 
     Raises:
-        AudioError: as :func:`probe`, and one that is damaged, where it had to be read.
+        AudioError: as :func:`probe`; not one whole recording, as far as had to be read.
     """
-    info = probe(path)
-    if info.frames is not None:
-        return info
-    with Reader(path) as file:
-        while len(file.read(BLOCK)):
-            pass
-        return info._replace(frames=file.done)
+    with Reader(path, thorough=False) as file:
+        _check_whole(path, file)
+        frames = file.frames
+        if frames is None:
+            while len(file.read(BLOCK)):
+                pass
+            frames = file.done
+        return AudioInfo(frames, file.sample_rate, file.channels)
 
 
 def read_mono(path, sample_rate=None):

@@ -7,9 +7,10 @@ it than its header says.
 
 import os
 from collections import namedtuple
+from functools import lru_cache
 
 from src import chunks, mp3_index
-from src.formats import sniff
+from src.formats import SNIFFED, sniff
 
 # A recording in a file. start, end: offsets; patches, hole: see src.audio_view.View; known: whether the number of
 # samples that libsndfile finds for it is right
@@ -35,14 +36,15 @@ def layout(path, thorough=True):
         whole = Layout((Link(0, size),))
         start = mp3_index.skip_id3(file, 0)
         file.seek(start)
-        magic = (head := file.read(16))[:4]
+        magic = (head := file.read(SNIFFED))[:4]
         form = sniff(head)
         if start == 0 and magic in chunks.KINDS:
             return _chunked(file, size) or whole
         if magic == b"OggS":
             return _ogg(file, start, size)
         if magic == b"fLaC":
-            return Layout(_links(_flac_starts(file, size), size)) if thorough else whole
+            changed = os.fstat(file.fileno()).st_mtime_ns
+            return Layout(_links(_flac_starts(str(path), size, changed), size)) if thorough else whole
         if head[4:8] == b"ftyp":
             return _mp4(file, size)
         return (_mpeg(file, 0, size) if form is None or form.name == "mp3" else None) or whole
@@ -96,19 +98,20 @@ def _mp4(file, size):
     return Layout(_links(starts, size), CUT if at > size else None)
 
 
-def _flac_starts(file, size):
-    """Offsets at which FLACs begin."""
+@lru_cache(1024)  # the windows of a long file are read one by one
+def _flac_starts(path, size, changed):
+    """Offsets at which FLACs begin in a file of that size, changed at that time."""
     starts, base, tail = [], 0, b""
-    file.seek(0)
-    while block := file.read(BLOCK):
-        data = tail + block
-        at = data.find(b"fLaC")
-        while at >= 0:
-            if data[at : at + 8] in FLAC_STARTS:
-                starts.append(base - len(tail) + at)
-            at = data.find(b"fLaC", at + 1)
-        base += len(block)
-        tail = data[-7:]
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            data = tail + block
+            at = data.find(b"fLaC")
+            while at >= 0:
+                if data[at : at + 8] in FLAC_STARTS:
+                    starts.append(base - len(tail) + at)
+                at = data.find(b"fLaC", at + 1)
+            base += len(block)
+            tail = data[-7:]
     return starts or [0]
 
 

@@ -14,7 +14,9 @@ from src.errors import UserError
 from src.formats import needs_ffmpeg
 from src.quiet import c_stderr_silent
 
-STEP = 4096  # samples that libsndfile is asked for at a time: how exactly the place of damage is known
+GROWTH = 1 << 18  # samples for which memory is taken at a time where their number is not known
+STEP = 1 << 16  # samples that libsndfile is asked for at a time
+FINE = 1024  # samples to which the place of damage is known
 ENDLESS = 1 << 62  # libsndfile's word for a length that it does not know is near 2^63
 MOST_SAMPLES = 8192  # of a byte: a constant FLAC has 6500; a header that promises more lies
 MP3_SHARE = 0.9  # an mp3 with less than this of what its index promises is cut; with a bit less it is damaged
@@ -74,6 +76,7 @@ class Reader:
             raise
         self.sample_rate, self.channels, self.joined = self._file.samplerate, self._file.channels, len(self._links)
         self.format, self.subtype = self._file.format, self._file.subtype
+        self._mpeg = self.subtype.startswith("MPEG")
         self.frames = None if None in self._promised else sum(self._promised)
 
     def read(self, count, dtype="float32"):
@@ -82,15 +85,21 @@ class Reader:
         Raises:
             AudioError: damaged or truncated, which only reading shows.
         """
-        parts = [part := self._some(min(count, STEP), dtype)]
-        while len(part) and (count := count - len(part)) > 0:
-            parts.append(part := self._some(min(count, STEP), dtype))
-        return np.concatenate(parts) if len(parts) > 1 else part
+        parts = []
+        while count > 0:
+            most = GROWTH if self.frames is None else max(1, self.frames - self.done)
+            block = np.empty((min(count, most), self.channels), dtype)
+            filled = self._fill(block)
+            parts.append(block[:filled])
+            count = count - filled if filled == len(block) else 0
+        if not parts:
+            return np.empty((0, self.channels), dtype)
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def skip(self, count):
         """Go on ``count`` samples later, or at the end."""
-        if self.format in ("MP3", "OGG") or self._decoder or self.joined > 1 or self._here:
-            while count > 0 and len(part := self._some(min(count, STEP), "float32")):
+        if self._mpeg or self.format == "OGG" or self._decoder or self.joined > 1 or self._here:
+            while count > 0 and len(part := self.read(min(count, GROWTH))):
                 count -= len(part)
             return
         target = count if self.frames is None else min(count, self.frames)
@@ -127,9 +136,9 @@ class Reader:
             promised.append(frames if known else None)
             kinds.add((self._file.samplerate, self._file.channels))
         if len(kinds) > 1:
-            raise AudioError("unreadable", f"{self.path}: {len(promised)} recordings joined in one file, with different "
-                             "sample rates or channels (" + ", ".join(f"{rate} Hz x {channels}" for rate, channels
-                                                                      in sorted(kinds)) + "); cut it into its parts")
+            found = ", ".join(f"{rate} Hz x {channels}" for rate, channels in sorted(kinds))
+            raise AudioError("unreadable", f"{self.path}: {len(promised)} recordings joined in one file, with "
+                                           f"different sample rates or channels ({found}); cut it into its parts")
         return promised[::-1]
 
     def _open(self, number):
@@ -144,15 +153,16 @@ class Reader:
     def _decode(self, reason, wanted):
         """The file by ffmpeg, if that is ``wanted``, after libsndfile failed for ``reason``."""
         self.close()
+        known = self.problem or (f"{len(self._links)} recordings joined in one file; cut it into its parts"
+                                 if len(self._links) > 1 else None)
+        if known:
+            raise AudioError("unreadable", f"{self.path}: {known}") from None
         foreign = needs_ffmpeg(self.path)
         if not wanted or not media.available():
             if wanted and foreign:
                 reason = (f"{self.path}: libsndfile does not read this format, and there is no ffmpeg program on the "
                           "PATH that might; install it, or convert the file to wav")
             raise AudioError("unreadable", reason) from None
-        if self.problem or len(self._links) > 1:
-            raise AudioError("unreadable", f"{self.path}: " + (self.problem or (
-                f"{len(self._links)} recordings joined in one file; cut it into its parts"))) from None
         self._promised, self._view = [None], None
         self._decoder = media.Decoder(self.path)
         try:
@@ -166,26 +176,40 @@ class Reader:
                 reason = f"{self.path}: ffmpeg cannot read it: {problem}"
             raise AudioError("unreadable", reason) from None
 
-    def _some(self, count, dtype):
-        """The next samples, [t, channels]; none after the last."""
-        while self._number < self.joined:
+    def _fill(self, block):
+        """Read the next samples into [t, channels]; returns how many, less than t at the end."""
+        filled, dtype = 0, block.dtype.name
+        while filled < len(block) and self._number < self.joined:
             promised = self._promised[self._number]
-            wanted = count if promised is None else min(count, promised - self._here)
-            try:
-                with c_stderr_silent() if self.format == "MP3" else contextlib.nullcontext():
-                    part = self._file.read(wanted, dtype=dtype, always_2d=True) if wanted else ()
-            except (soundfile.LibsndfileError, OSError) as error:
-                raise AudioError("unreadable", f"{self.path}: damaged after {self.done / self.sample_rate:.1f} s: "
-                                               f"{reason_of(self.path, error)}") from None
-            if len(part):
-                self._here += len(part)
-                self.done += len(part)
-                return part
-            self._check_end(promised)
-            self._number, self._here = self._number + 1, 0
-            if self._number < self.joined:
-                self._open(self._number)
-        return np.empty((0, self.channels), dtype)
+            wanted = min(STEP, len(block) - filled)
+            wanted = wanted if promised is None else min(wanted, promised - self._here)
+            got = self._read_into(block[filled : filled + wanted], dtype) if wanted else 0
+            filled, self._here, self.done = filled + got, self._here + got, self.done + got
+            if not got:
+                self._check_end(promised)
+                self._number, self._here = self._number + 1, 0
+                if self._number < self.joined:
+                    self._open(self._number)
+        return filled
+
+    def _read_into(self, part, dtype):
+        try:
+            with c_stderr_silent() if self._mpeg else contextlib.nullcontext():
+                return self._file.buffer_read_into(part, dtype)
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise AudioError("unreadable", f"{self.path}: damaged after {self._place() / self.sample_rate:.1f} s: "
+                                           f"{reason_of(self.path, error)}") from None
+
+    def _place(self):
+        """Samples before the damage that has just been met: its link is read once more, in small steps."""
+        if self._decoder:
+            return self.done
+        place, part = self.done - self._here, np.empty((FINE, self.channels), np.float32)
+        with contextlib.suppress(soundfile.LibsndfileError, OSError), c_stderr_silent():
+            self._open(self._number)
+            while got := self._file.buffer_read_into(part, "float32"):
+                place += got
+        return place
 
     def _check_end(self, promised):
         """Whether a link that has just ended was whole."""
@@ -193,7 +217,7 @@ class Reader:
         if problem:
             raise AudioError("unreadable", f"{self.path}: ffmpeg cannot read it: {problem}")
         missing = 0 if promised is None else promised - self._here
-        if self.format == "MP3" and 0 < missing <= (1 - MP3_SHARE) * promised:
+        if self._mpeg and 0 < missing <= (1 - MP3_SHARE) * promised:
             self.lost += missing if missing > MP3_FRAMES else 0
         elif missing > 0:
             raise AudioError("unreadable", f"{self.path}: truncated: it promises {self.done + missing} samples, "

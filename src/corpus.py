@@ -1,8 +1,8 @@
 """Finds the mixtures of a corpus on disk and pairs them with their sources, by file name.
 
-What cannot be used is named under one of these reasons: missing mate, duplicate stem, name is not UTF-8 (from
-:func:`pair`); other rate, several channels, empty, unreadable, NaN or infinite, beyond full scale, other length,
-too short (from :func:`load`).
+What cannot be used is named under one of these reasons: missing mate, duplicate stem, name is not UTF-8, neither wav
+nor FLAC (from :func:`pair`); other rate, several channels, empty, unreadable, NaN or infinite, beyond full scale, other
+length, too short (from :func:`load`).
 """
 
 import re
@@ -13,7 +13,7 @@ import numpy as np
 
 from src.audio import AudioError, measure, read_pcm16
 from src.errors import UserError
-from src.formats import in_corpus
+from src.formats import NO_CORPUS, in_corpus, is_audio
 from src.subset import Loaded, Skip, Subset, stamp
 
 Tree = namedtuple("Tree", "mixture_dir source_dirs")
@@ -133,7 +133,12 @@ def pair(tree):
     """
     skipped = defaultdict(list)
     folders = (tree.mixture_dir, *tree.source_dirs)
-    files = [_by_stem(folder) for folder in folders]
+    entries = [_entries(folder) for folder in folders]
+    files = [_by_stem(paths) for paths in entries]
+    others = [f"{path.parent.name}/{path.name}" for paths in entries for path in paths
+              if is_audio(path) and not in_corpus(path)]
+    if others:
+        skipped[NO_CORPUS] = others
     mixtures = []
     for stem in sorted(set().union(*files)):
         missing = [folder.name for folder, names in zip(folders, files) if stem not in names]
@@ -150,10 +155,10 @@ def pair(tree):
     return mixtures, dict(skipped)
 
 
-def _by_stem(folder):
-    """{stem: [path, ...]} of a folder's audio files."""
+def _by_stem(paths):
+    """{stem: [path, ...]} of those paths that are audio files."""
     found = defaultdict(list)
-    for path in _entries(folder):
+    for path in paths:
         if in_corpus(path):
             found[path.stem].append(path)
     return dict(found)

@@ -11,7 +11,7 @@ import numpy as np
 
 from src.audio import from_pcm16, resample
 from src.dataset import shared
-from src.errors import UserError
+from src.errors import UserError, first_names
 from src.levels import PEAK, active_level, gain_of, level
 from src.reverberation import Rooms, reverberate
 from src.tape import Tapes
@@ -54,7 +54,9 @@ class DynamicLoader:
         """What an epoch is, in words."""
         extras = [word for word, there in (("noise", self.noises), ("reverberation", self.rooms)) if there]
         return (f"{self.mixtures} fresh mixtures an epoch, of {len(self.voices)} speakers "
-                f"({self.voices.manifest.hours:.2f} h)" + (f", with {' and '.join(extras)}" if extras else ""))
+                f"({self.voices.manifest.hours:.2f} h)" + (f", with {' and '.join(extras)}" if extras else "")
+                + "".join(f"; {self.config.rir_dir}: skipped {len(names)}, {reason}: {first_names(names)}"
+                          for reason, names in (self.rooms.skipped if self.rooms else {}).items()))
 
     def epoch(self, epoch, start=0):
         """Yield the batches of one epoch as numpy arrays, from step ``start`` on."""

@@ -38,6 +38,7 @@ class Format:
     output: Output = None
 
 
+SNIFFED = 16  # first bytes of a file that tell its format
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 FORMATS = (
@@ -64,6 +65,7 @@ FORMATS = (
 SUFFIXES = tuple(suffix for form in FORMATS for suffix in form.suffixes)
 CORPUS_SUFFIXES = tuple(suffix for form in FORMATS if form.corpus for suffix in form.suffixes)
 FFMPEG_SUFFIXES = tuple(suffix for form in FORMATS if form.reader == FFMPEG for suffix in form.suffixes)
+NO_CORPUS = "neither wav nor FLAC"  # why a corpus leaves a file out
 OUTPUTS = {form.name: form.output for form in FORMATS if form.output}  # what separate.py writes, wav first
 
 
@@ -83,8 +85,12 @@ def in_corpus(path):
 
 
 def needs_ffmpeg(path):
-    """Whether a file's name says that only ffmpeg reads it."""
-    return suffix_of(path) in FFMPEG_SUFFIXES
+    """Whether a file's name or first bytes say that only ffmpeg reads it."""
+    if suffix_of(path) in FFMPEG_SUFFIXES:
+        return True
+    with open(path, "rb") as file:
+        form = sniff(file.read(SNIFFED))
+    return form is not None and form.reader == FFMPEG
 
 
 def sniff(head):

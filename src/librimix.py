@@ -163,7 +163,7 @@ def unperturbed(path):
 
 
 def noise_frames(path):
-    """Length of a noise at 16 kHz, from headers where they tell, made ones included (as :func:`read_noise` makes them)."""
+    """Length of a noise at 16 kHz, from headers where they tell, made ones (see :func:`read_noise`) included."""
     original, ratio = unperturbed(path)
     if ratio is None or path.exists() or not original.exists():
         return measure(path).frames

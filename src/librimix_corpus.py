@@ -40,7 +40,8 @@ Seen = namedtuple("Seen", "frames stamp problem rate", defaults=(RATE,))
 def metadata_subsets(config):
     """The :class:`src.subset.Subset` of every CSV in ``config.metadata``, in their order.
 
-    Every file is looked at (its header, not its contents where that tells the length), so that what is missing is known before any work.
+    Every file is looked at (its header, and its contents only where that does not tell the length), so that what is
+    missing is known before any work.
 
     Args:
         config: has the options of :class:`src.config.PreprocessConfig`.

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from src.audio import AudioError, measure, probe
+from src.audio import AudioError, measure
 from src.errors import UserError
-from src.formats import in_corpus
 from src.librimix import FADE, RATE, Row
 from src.mix_columns import Extra, length_at
 from src.recordings import find_recordings, subset_folders
+from src.reverberation import find_responses
 
 LOOKERS = 8  # threads that read headers
 TRIES = 200  # draws of known mixtures in a row, until there are no others
@@ -50,15 +50,11 @@ def find_noises(root, max_seconds):
 
 
 def find_rooms(root):
-    """{room: [path below root]} of room impulse responses: the folder they are in is their room."""
-    rooms = defaultdict(list)
-    for path in sorted(root.rglob("*")) if root.is_dir() else ():
-        if in_corpus(path):
-            probe(path)
-            rooms[str(path.parent.relative_to(root))].append(str(path.relative_to(root)))
-    if not rooms:
-        raise UserError(f"{root}: no wav or FLAC of a room impulse response in it")
-    return dict(rooms)
+    """({room: [path below root]} of room impulse responses, {reason: [name]} of what is left out); see
+    :func:`src.reverberation.find_responses`."""
+    rooms, skipped = find_responses(root)
+    return {str(folder.relative_to(root)): [str(path.relative_to(root)) for path in paths]
+            for folder, paths in rooms.items()}, skipped
 
 
 def _parts(root, recordings, skipped, min_seconds, max_seconds, channels=0):

@@ -14,7 +14,7 @@ Run = namedtuple("Run", "start end patches hole known")
 SEARCH = 1 << 16  # bytes in which the first frame must begin
 BLOCK = 1 << 20
 CHAIN = 3  # frames that must follow each other, so that a chance pattern is not taken for one
-SLACK = 4096  # bytes by which an index may be wrong: a frame, and small tags that some encoders count in
+SLACK = 4096  # bytes behind what an index speaks of that may be a frame or two, or tags
 GAP = 512  # bytes between frames that libmpg123 passes over; its limit is 1024
 MOST_RATIO = 64  # the largest bit rate over the smallest
 INDEX_BYTES = 64  # of a frame, that tell whether it is an index
@@ -58,7 +58,9 @@ class _Peek:
         self.file, self.end, self._base, self._data = file, end, 0, b""
 
     def __call__(self, at, count):
-        count = max(0, min(count, self.end - at))
+        count = min(count, self.end - at)
+        if count <= 0:
+            return b""
         if not self._base <= at <= at + count <= self._base + len(self._data):
             self.file.seek(at)
             self._base, self._data = at, self.file.read(min(max(count, BLOCK), self.end - at))
@@ -75,7 +77,8 @@ def _run(peek, first, end):
     size_patch = ((first + at + 4 * (flags & 1), length.to_bytes(4, "big")),) if flags & 2 else ()
     if not flags & 1:
         return Run(first, end, size_patch, hole, False)
-    if flags & 2 and size >= length - SLACK:  # an index that promises too much is told at the end, by its samples
+    behind = length - size  # less than 0: an index that promises too much is told at the end, by its samples
+    if flags & 2 and behind <= SLACK and _first_frame(peek(first + size, behind), alone=False) is None:
         return Run(first, end, size_patch if abs(size - length) > length // 200 else (), 0, True)
     return Run(first, end, ((first + at, (length // 8).to_bytes(4, "big")), *size_patch), 0, False)  # more than fit in
 
@@ -139,19 +142,19 @@ def skip_id3(file, start):
         start += 10 + size + (10 if head[5] & 0x10 else 0)
 
 
-def _first_frame(data):
-    """Where the first of some frames of one kind begins, or None."""
+def _first_frame(data, alone=True):
+    """Where the first of some frames of one kind begins, or None; ``alone``: less than three, if that is all."""
     at = data.find(b"\xff")
     while at >= 0:
-        if _is_chain(data, at):
+        if _is_chain(data, at, alone):
             return at
         at = data.find(b"\xff", at + 1)
     return None
 
 
-def _is_chain(data, at):
-    """Whether frames of one kind follow each other from ``at``; fewer than three where they are all there is."""
-    kind, count, all_there = None, 0, at == 0
+def _is_chain(data, at, alone=True):
+    """Whether three frames of one kind follow each other from ``at``; ``alone``: fewer, where they are all data."""
+    kind, count, all_there = None, 0, alone and at == 0
     while count < CHAIN and at + 4 <= len(data):
         header = _header(data, at)
         if header is None or (kind is not None and header[0] != kind):

@@ -14,7 +14,7 @@ from pathlib import Path
 from src.audio import AudioError, measure
 from src.corpus import MIXTURE_DIRS, pair
 from src.errors import UserError
-from src.formats import in_corpus, is_audio
+from src.formats import NO_CORPUS, in_corpus, is_audio
 
 Recording = namedtuple("Recording", "path speaker id")
 
@@ -69,7 +69,7 @@ def find_recordings(root, speaker_level=1):
             inner = path.relative_to(root)
             if not in_corpus(path):
                 if is_audio(path) and not name.startswith("."):
-                    skipped["neither wav nor FLAC"].append(str(inner))
+                    skipped[NO_CORPUS].append(str(inner))
             elif len(inner.parts) <= speaker_level:
                 skipped["not in a speaker's folder"].append(str(inner))
             elif not str(inner).isprintable():
