@@ -21,6 +21,10 @@ Layout = namedtuple("Layout", "links problem notes", defaults=(None, ()))
 FLAC_STARTS = tuple(b"fLaC" + flag + b"\0\0\x22" for flag in (b"\0", b"\x80"))  # and the head of its first block
 BLOCK = 1 << 20
 CUT = "truncated: its header promises more samples than are there"
+WAV_MOST = 0xFFFFFFFF  # bytes of samples that a wav's header can tell of
+TOO_LONG = "a wav of more than 4 GB without a length: it cannot be read to its end; convert it to w64 or flac"
+FEW = 4096  # bytes behind the samples that nobody misses
+TAGS = (b"ID3", b"TAG")
 MOST_JUNK = 0.1  # of an mp3's bytes may be damaged
 OGG_HEAD = 27  # bytes of a page's header before its table of segments
 
@@ -62,13 +66,20 @@ def _links(starts, size):
 
 def _chunked(file, size):
     links, notes, start = [], [], 0
+    file.seek(0)
+    is_wav = file.read(4) in (b"RIFF", b"RIFX")
     for found in chunks.containers(file, 0, size):
         if found.size is not None and found.at + found.size > size:
             return Layout((*links, Link(start, size)), CUT)
+        if found.size is None and is_wav and size - found.at >= WAV_MOST:
+            return Layout((Link(start, size),), TOO_LONG)
         samples = _mpeg(file, found.at, size if found.size is None else found.at + found.size) if found.mpeg else None
         links += samples.links if samples else [Link(start, found.end, found.patches)]
         notes += samples.notes if samples else []
         start = found.end
+    file.seek(start)
+    if size - start > FEW and file.read(3) not in TAGS:
+        notes.append(f"{size - start} bytes behind its samples are not read: its header does not count them")
     return Layout(tuple(links), None, tuple(notes)) if links else None
 
 

@@ -213,9 +213,13 @@ class Reader:
 
     def _check_end(self, promised):
         """Whether a link that has just ended was whole."""
-        problem = self._decoder.problem() if self._decoder else None
-        if problem:
-            raise AudioError("unreadable", f"{self.path}: ffmpeg cannot read it: {problem}")
+        if self._decoder:
+            problem = self._decoder.problem()
+            if problem:
+                raise AudioError("unreadable", f"{self.path}: ffmpeg cannot read it: {problem}")
+            complaints = self._decoder.complaints()
+            if complaints:
+                self.notes += (f"ffmpeg complained {len(complaints)} times: {complaints[0]}",)
         missing = 0 if promised is None else promised - self._here
         if self._mpeg and 0 < missing <= (1 - MP3_SHARE) * promised:
             self.lost += missing if missing > MP3_FRAMES else 0

@@ -43,6 +43,8 @@ def _au(file, start, size):
     at = start + head
     if length == 0xFFFFFFFF or at > size:
         return Chunked(at, None, size, (), False)
+    if length == 0 and at < size:  # never filled in
+        return Chunked(at, None, size, ((start + 8, b"\xff" * 4),), False)
     return Chunked(at, length, at + length, (), False)
 
 
@@ -69,6 +71,8 @@ def _container(file, magic, start, size):
             if found.size is None or found.at + found.size >= size:
                 return found._replace(end=size)
             length = found.size
+        elif at + length > size:  # no chunk
+            break
         position = _next(file, magic, kind, start, at + max(length, 0))
     return found and found._replace(end=min(position, size))
 
@@ -96,7 +100,7 @@ def _samples(file, magic, start, at, length, size, long_size, mpeg):
     elif magic == b"FORM":
         if length == 0 or (length >= STREAMED_BYTES and length > there):
             return Chunked(at, None, size, (), mpeg)
-    elif length >= STREAMED_BYTES and length > there:
+    elif length == 0xFFFFFFFF or (length >= STREAMED_BYTES and length > there):
         return Chunked(at, None, size, (), mpeg)
     elif length == 0 and there > 0 and _unclosed(file, magic, start, at):
         order = ">I" if magic == b"RIFX" else "<I"

@@ -6,7 +6,7 @@ import pytest
 from src import media
 from src.audio import AudioError, measure, read_mono
 from src.audio_stream import Recording
-from tests.regressions.audio_files import RATE, encoded, likeness, sound
+from tests.regressions.audio_files import RATE, encoded, likeness, put, sound
 
 SECONDS = 3
 
@@ -64,9 +64,20 @@ def test_a_second_part_that_is_cut(tmp_path):
 
 def test_chunks_behind_the_samples_are_no_recordings(tmp_path):
     data = encoded(tmp_path, "a.wav", sound(2))
-    (tmp_path / "a.wav").write_bytes(data + b"LIST\x04\0\0\0INFO" + b"id3 \x03\0\0\0abc\0" + bytes(5000))
+    (tmp_path / "a.wav").write_bytes(data + b"LIST\x04\0\0\0INFO" + b"id3 \x03\0\0\0abc\0" + bytes(3000))
     got, notes, frames = read(tmp_path / "a.wav")
     assert len(got) == frames == 2 * RATE and not notes and measure(tmp_path / "a.wav").frames == frames
+
+
+def test_a_wav_that_counts_less_than_it_holds(tmp_path):
+    """The size of one beyond 4 GB begins again at 0."""
+    data = encoded(tmp_path, "a.wav", sound(2))
+    (tmp_path / "a.wav").write_bytes(put(data, data.index(b"data") + 4, "<I", 8000))
+    got, notes, _ = read(tmp_path / "a.wav")
+    assert len(got) == 4000
+    assert notes == ["56000 bytes behind its samples are not read: its header does not count them"]
+    (tmp_path / "a.wav").write_bytes(data + encoded(tmp_path, "b.flac", sound(2)))
+    assert "behind its samples are not read" in read(tmp_path / "a.wav")[1][0]
 
 
 def test_an_mp3_with_damage_within(tmp_path):

@@ -17,6 +17,7 @@ from src.separate import separate_file
 from src.separator import Separator
 from src.speech_records import pieces, preprocess_recordings
 from tests.regressions.audio_files import RATE, encoded, likeness, put, sound, without_index, without_length
+from tests.unit.test_audio_stream import AU, fake_ffmpeg
 from tests.unit.test_separator import Bands
 from tests.voices import write_voices
 
@@ -114,6 +115,7 @@ STREAMED = {
     "rf64.wav": ("RF64", streamed_rf64),
     "a.caf": ("CAF", lambda d: put(d, d.index(b"data") + 4, ">q", -1)),
     "a.au": ("AU", lambda d: put(d, 8, ">I", 0xFFFFFFFF)),
+    "0.au": ("AU", lambda d: put(d, 8, ">I", 0)),
     "a.aiff": ("AIFF", lambda d: put(put(put(d, 4, ">I", 0), d.index(b"COMM") + 10, ">I", 0),
                                      d.index(b"SSND") + 4, ">I", 0)),
     "a.w64": ("W64", lambda d: put(d, d.index(b"data\xf3\xac") + 16, "<Q", (1 << 63) - 1)),
@@ -130,6 +132,20 @@ def test_headers_that_a_stream_never_filled_in(tmp_path, samples, name):
     (tmp_path / name).write_bytes(changed)
     assert np.array_equal(read(tmp_path / name)[1][:LENGTH], expected)
     assert measure(tmp_path / name).frames in range(LENGTH, LENGTH + 9)  # other chunks may be taken for samples
+
+
+@pytest.mark.parametrize("name", ["unclosed.wav", "pipe.wav", "rf64.wav"])
+def test_beyond_4_gigabytes(tmp_path, samples, name):
+    """As a hole in the file; a wav has 32 bits for its size."""
+    form, change = STREAMED[name]
+    (tmp_path / name).write_bytes(change(encoded(tmp_path, name, samples, format=form, subtype="PCM_16")))
+    with open(tmp_path / name, "r+b") as file:
+        file.truncate(5_000_000_000)
+    if form == "RF64":
+        assert probe(tmp_path / name).frames == pytest.approx(2.5e9, rel=1e-6)
+    else:
+        with pytest.raises(AudioError, match=f"{name}: a wav of more than 4 GB without a length"):
+            Recording(tmp_path / name)
 
 
 def test_a_flac_of_unknown_length_in_every_reader(streamed_flac):
@@ -247,8 +263,6 @@ def test_the_service_holds_its_limit_while_it_reads(streamed_flac, tmp_path):
 
 
 def test_a_film_without_sound(tmp_path, monkeypatch):
-    from tests.unit.test_audio_stream import fake_ffmpeg
-
     (tmp_path / "film.mp4").write_text("a film")
     monkeypatch.setenv("PATH", str(tmp_path))
     said = "Stream map '' matches no streams.\nTo ignore this, add ...\nError opening output files: Invalid argument"
@@ -256,3 +270,13 @@ def test_a_film_without_sound(tmp_path, monkeypatch):
     with pytest.raises(AudioError) as error:
         Recording(tmp_path / "film.mp4")
     assert str(error.value) == f"{tmp_path / 'film.mp4'}: the file has no sound track"
+
+
+def test_what_ffmpeg_complained_of_without_failing(tmp_path, monkeypatch):
+    (tmp_path / "film.mp4").write_text("a film")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    fake_ffmpeg(tmp_path, f"{AU}; sys.stdout.buffer.write(head + bytes(80000))\n"
+                          "sys.stderr.write('[aac @ 0x5] Prediction is not allowed\\nError submitting packet\\n')")
+    with Recording(tmp_path / "film.mp4") as recording:
+        assert sum(block.shape[1] for block in recording.blocks()) == 10000
+        assert list(recording.notes()) == ["ffmpeg complained 2 times: Prediction is not allowed"]
