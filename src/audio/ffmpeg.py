@@ -1,5 +1,6 @@
 """What libsndfile cannot read (m4a, mp4, webm, ...), decoded by the program ffmpeg where there is one."""
 
+import re
 import resource
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import tempfile
 
 PROGRAM = "ffmpeg"
+NO_SOUND = "the file has no sound track"
 CPU_SECONDS = 900  # of its own, far more than hours of audio take: a file made to keep it busy ends there
 
 
@@ -33,16 +35,24 @@ class Decoder:
         self.descriptor = self._process.stdout.fileno()
 
     def problem(self):
-        """Once nothing more is wanted from the pipe: None, or the last line that the program complained with."""
+        """Once nothing more is wanted from the pipe: None, or why the program failed."""
         self._process.stdout.close()  # it may still be writing
         status = self._process.wait()
         if status == 0:
             return None
         if status == -signal.SIGXCPU:
             return f"given up after {CPU_SECONDS} s of CPU time"
+        lines = self.complaints()
+        if any("matches no streams" in line for line in lines):
+            return NO_SOUND
+        return lines[0] if lines else f"ended with status {status}"
+
+    def complaints(self):
+        """The lines that the program has complained with, without addresses. The first tells most: what failed then is
+        told in general words."""
         self._said.seek(0)
-        lines = self._said.read().decode(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else f"ended with status {status}"
+        lines = self._said.read(1 << 16).decode(errors="replace").splitlines()
+        return [text for line in lines if (text := re.sub(r"^(\[[^\]]*\] *)+", "", line).strip())]
 
     def close(self):
         """Ends the program if it still runs."""

@@ -2,45 +2,48 @@
 
 import io
 import os
-import struct
+import sys
 from collections import namedtuple
-from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
 
+from src.audio.reader import AudioError, Reader
 from src.core.errors import UserError
 from src.core.files import replacing
 
 PCM_SCALE = 32768  # int16 full scale: float = pcm / PCM_SCALE
-AUDIO_SUFFIXES = (".wav", ".flac")
-
-# A wav whose data chunk claims this much or more was written to a pipe, its length unknown: ffmpeg, sox.
-STREAMED_BYTES = 0x7FFF0000
+BLOCK = 1 << 16  # samples read at a time where only their number is wanted
 
 AudioInfo = namedtuple("AudioInfo", "frames sample_rate channels")
 
 
-class AudioError(UserError):
-    """A file that cannot be used. ``reason`` is the category to count it under."""
-
-    def __init__(self, reason, text):
-        super().__init__(text)
-        self.reason = reason
-
-
 def probe(path):
-    """Return :class:`AudioInfo` (frames, sample_rate in Hz, channels) from the header alone.
+    """Return :class:`AudioInfo` (frames, sample_rate in Hz, channels) from the header alone; frames is None where the
+    header does not tell.
 
     Raises:
         AudioError: missing, or not an audio file libsndfile can read.
     """
-    try:
-        info = soundfile.info(os.fsencode(path))
-    except soundfile.LibsndfileError as error:
-        raise AudioError("unreadable", f"{path}: {reason_of(path, error)}") from None
-    return AudioInfo(info.frames, info.samplerate, info.channels)
+    with Reader(path, thorough=False) as file:
+        return AudioInfo(file.frames, file.sample_rate, file.channels)
+
+
+def measure(path):
+    """:func:`probe` with the frames in any case: where the header does not tell, the file is read to its end.
+
+    Raises:
+        AudioError: as :func:`probe`; not one whole recording, as far as had to be read.
+    """
+    with Reader(path, thorough=False) as file:
+        _check_whole(path, file)
+        frames = file.frames
+        if frames is None:
+            while len(file.read(BLOCK)):
+                pass
+            frames = file.done
+        return AudioInfo(frames, file.sample_rate, file.channels)
 
 
 def read_mono(path, sample_rate=None):
@@ -83,25 +86,29 @@ def read_span(path, start=0, frames=-1, sample_rate=None):
     Raises:
         AudioError: missing, unreadable, truncated, nothing there, other rate, NaN or infinite samples.
     """
-    try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
-            _check_rate(path, file.samplerate, sample_rate)
-            expected = max(file.frames - start, 0)
-            expected = expected if frames < 0 else min(frames, expected)
-            file.seek(min(start, file.frames))
-            samples = file.read(expected, dtype="float32", always_2d=True)[:, 0]
-            rate, riff = file.samplerate, file.format in ("WAV", "WAVEX")
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise AudioError("unreadable", f"{path}: {reason_of(path, error)}") from None
-    except (MemoryError, ValueError):
-        raise AudioError("unreadable", f"{path}: corrupt or streamed: its length is not known") from None
-    if samples.size < expected or (riff and cut_short(path)):
-        raise AudioError("unreadable", f"{path}: truncated: its header promises more samples than are there")
-    if samples.size == 0:
-        raise AudioError("empty", f"{path}: holds no samples")
-    if not np.isfinite(samples).all():
-        raise AudioError("NaN or infinite", f"{path}: holds NaN or infinite samples")
-    return samples, rate
+    with Reader(path) as file:
+        _check_rate(path, file.sample_rate, sample_rate)
+        _check_whole(path, file)
+        file.skip(start)
+        samples = file.read(sys.maxsize if frames < 0 else frames)[:, 0]
+        if frames < 0 or samples.size < frames:
+            _check_lost(path, file)
+    _check_samples(path, samples)
+    return samples, file.sample_rate
+
+
+def read_blocks(path, seconds):
+    """Yield all of a file's first channel, so many seconds at a time: (samples float32 [T], sample_rate Hz).
+
+    Raises:
+        AudioError: as :func:`read_span`; what was given before is whole.
+    """
+    with Reader(path) as file:
+        _check_whole(path, file)
+        while (samples := file.read(seconds * file.sample_rate)[:, 0]).size or not file.done:
+            _check_samples(path, samples)
+            yield samples, file.sample_rate
+        _check_lost(path, file)
 
 
 def read_first_channel(path, sample_rate, frames):
@@ -121,46 +128,40 @@ def _check_rate(path, found, wanted):
         raise AudioError("other rate", f"{path}: sample rate is {found} Hz, expected {wanted} Hz; resample it first")
 
 
-def _read(path, sample_rate, whole):
-    """(samples [T], rate Hz, whether they are int16): int16 if ``whole`` and the file has 16 bits, else float64."""
-    try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
-            rate, channels, frames = file.samplerate, file.channels, file.frames
-            _check_rate(path, rate, sample_rate)
-            if channels != 1:
-                raise AudioError("several channels", f"{path}: has {channels} channels, expected 1; "
-                                                     "pick or mix down a channel first")
-            # float64 carries 16- and 24-bit PCM exactly
-            integer = whole and file.subtype == "PCM_16"
-            samples = file.read(dtype="int16" if integer else "float64")
-            riff = file.format in ("WAV", "WAVEX")
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise AudioError("unreadable", f"{path}: {reason_of(path, error)}") from None
-    except (MemoryError, ValueError):
-        raise AudioError("unreadable", f"{path}: corrupt or streamed: its header promises {frames} samples") from None
-    if samples.size < frames or (riff and cut_short(path)):
-        raise AudioError("unreadable", f"{path}: truncated: its header promises more samples than the "
-                                       f"{samples.size} that are there")
+def _check_whole(path, file):
+    """Raise :class:`AudioError` for a file that is not one whole recording, as far as its bytes tell."""
+    if file.problem:
+        raise AudioError("unreadable", f"{path}: {file.problem}")
+    if file.joined > 1:
+        raise AudioError("unreadable", f"{path}: {file.joined} recordings joined in one file; cut it into its parts")
+
+
+def _check_lost(path, file):
+    if file.lost:
+        raise AudioError("unreadable", f"{path}: damaged: {file.lost} samples of it cannot be read")
+
+
+def _check_samples(path, samples):
     if samples.size == 0:
         raise AudioError("empty", f"{path}: holds no samples")
-    if not integer and not np.isfinite(samples).all():
+    if samples.dtype.kind == "f" and not np.isfinite(samples).all():
         raise AudioError("NaN or infinite", f"{path}: holds NaN or infinite samples")
-    return samples, rate, integer
 
 
-def cut_short(path):
-    """Whether a wav ends before its data chunk says; libsndfile reads what is there without a word."""
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if file.read(4) != b"RIFF":
-            return False
-        file.seek(12)
-        while len(head := file.read(8)) == 8:
-            name, length = struct.unpack("<4sI", head)
-            if name == b"data":
-                return length < STREAMED_BYTES and file.tell() + length > size
-            file.seek(length + length % 2, os.SEEK_CUR)
-    return False
+def _read(path, sample_rate, whole):
+    """(samples [T], rate Hz, whether they are int16): int16 if ``whole`` and the file has 16 bits, else float64."""
+    with Reader(path) as file:
+        _check_rate(path, file.sample_rate, sample_rate)
+        if file.channels != 1:
+            raise AudioError("several channels", f"{path}: has {file.channels} channels, expected 1; "
+                                                 "pick or mix down a channel first")
+        _check_whole(path, file)
+        # float64 carries 16- and 24-bit PCM exactly
+        integer = whole and file.subtype == "PCM_16"
+        samples = file.read(sys.maxsize, "int16" if integer else "float64")[:, 0]
+        _check_lost(path, file)
+    _check_samples(path, samples)
+    return samples, file.sample_rate, integer
 
 
 def to_pcm16(samples):
@@ -211,20 +212,3 @@ def write_wav(path, samples, sample_rate):
             soundfile.write(os.fsencode(temporary), to_pcm16(samples), sample_rate, subtype="PCM_16", format="WAV")
     except (OSError, soundfile.LibsndfileError) as error:
         raise UserError(f"{path}: cannot write: {getattr(error, 'strerror', None) or error}") from None
-
-
-def reason_of(path, error):
-    """Why a file cannot be read, in a few words."""
-    path = Path(path)
-    if not path.exists():
-        return "no such file"
-    if path.is_dir():
-        return "is a folder, expected an audio file"
-    if not path.is_file():
-        return "is no file that can be read twice; give - for what comes through a pipe"
-    if path.stat().st_size == 0:
-        return "is empty (0 bytes)"
-    if not os.access(path, os.R_OK):
-        return "permission denied"
-    text = getattr(error, "error_string", str(error)).strip().rstrip(".")
-    return f"is not readable audio ({text})"

@@ -6,11 +6,34 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import oaconvolve
 
-from src.audio.files import AUDIO_SUFFIXES, probe, read_span, resample
+from src.audio.files import probe, read_span, resample
+from src.audio.formats import NO_CORPUS, in_corpus, is_audio
 from src.core.errors import UserError
 
 EARLY_SECONDS = 0.05  # reflections that come later are heard as reverberation
 CACHED_RESPONSES = 256
+
+
+def find_responses(folder):
+    """The impulse responses below a folder: ({folder of a room: [path]}, {reason: [name]} of what is left out).
+
+    Raises:
+        UserError: no such folder, no response in it, one that is not readable.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
+    rooms, others = {}, []
+    for path in sorted(folder.rglob("*")):
+        if in_corpus(path):
+            probe(path)  # not in the middle of the night
+            rooms.setdefault(path.parent, []).append(path)
+        elif is_audio(path) and not path.name.startswith("."):
+            others.append(str(path.relative_to(folder)))
+    if not rooms:
+        lost = f" ({len(others)} of other formats, such as {others[0]})" if others else ""
+        raise UserError(f"{folder}: no wav or FLAC of a room impulse response in it{lost}")
+    return rooms, {NO_CORPUS: others} if others else {}
 
 
 class Rooms:
@@ -20,21 +43,11 @@ class Rooms:
         folder: of wav or FLAC files of any rate; of several channels the first is taken.
         sample_rate (int): Hz, of the voices.
     Raises:
-        UserError: no such folder, no response in it, one that is not readable.
+        UserError: as :func:`find_responses`.
     """
 
     def __init__(self, folder, sample_rate):
-        folder = Path(folder)
-        if not folder.is_dir():
-            raise UserError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
-        paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.name[0] != ".")
-        if not paths:
-            raise UserError(f"{folder}: no wav or FLAC of a room impulse response in it")
-        for path in paths:  # not in the middle of the night
-            probe(path)
-        rooms = {}
-        for path in paths:
-            rooms.setdefault(path.parent, []).append(path)
+        rooms, self.skipped = find_responses(folder)
         self.rooms = list(rooms.values())
         self.read = lru_cache(CACHED_RESPONSES)(lambda path: read_response(path, sample_rate))
 

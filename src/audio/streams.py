@@ -7,21 +7,13 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from src.audio import ffmpeg as media
-from src.audio.files import STREAMED_BYTES, AudioError, cut_short, reason_of, to_pcm16
+from src.audio.files import to_pcm16
+from src.audio.formats import OUTPUTS
+from src.audio.reader import AudioError, Reader
 from src.core.errors import UserError
 from src.core.files import make_folder, rename, temporary_name
 
 BLOCK = 1 << 16  # samples
-NATIVE = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64")
-OTHERS = (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv", ".mov", ".amr", ".3gp", ".ac3", ".avi")  # need ffmpeg
-# name of an output format: libsndfile's format and subtype, bytes a sample at the most
-FORMATS = {"wav": ("WAV", "PCM_16", 2), "flac": ("FLAC", "PCM_16", 3), "ogg": ("OGG", "VORBIS", 2),
-           "mp3": ("MP3", "MPEG_LAYER_III", 2)}
-# rates that an encoder takes, Hz; libsndfile's for ogg crashes beyond 200000
-RATES = {"flac": range(655351), "ogg": range(200001),
-         "mp3": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)}
-MP3_SHARE = 0.9  # an mp3 with less than this of what it promises is cut: without an index its length is an estimate
 WAV_BYTES = 4_000_000_000  # a wav has 32 bits for its size; RF64 is the same for longer ones
 
 
@@ -38,21 +30,15 @@ class Recording:
     """
 
     def __init__(self, path):
-        self.path, self.replaced, self.first_replaced, self._decoder = Path(path), 0, None, None
-        if not self.path.is_file() or not os.access(path, os.R_OK) or self.path.stat().st_size == 0:
-            raise AudioError("unreadable", f"{path}: {reason_of(path, '')}")
-        try:
-            self._file = soundfile.SoundFile(os.fsencode(path))
-        except soundfile.LibsndfileError as error:
-            self._file = self._decode(error)
-        self.sample_rate, self.channels = self._file.samplerate, self._file.channels
-        known = self._decoder is None and self._file.frames < STREAMED_BYTES
-        self.frames = self._file.frames if known else None
-        if known and self._file.format in ("WAV", "WAVEX") and cut_short(path):
+        self.path, self.replaced, self.first_replaced = Path(path), 0, None
+        self._reader = Reader(path, decode=True)
+        self.sample_rate, self.channels = self._reader.sample_rate, self._reader.channels
+        self.frames = self._reader.frames
+        if self._reader.problem or self.frames == 0:
             self.close()
-            raise AudioError("unreadable", f"{path}: truncated: its header promises more samples than are there")
+        if self._reader.problem:
+            raise AudioError("unreadable", f"{path}: {self._reader.problem}")
         if self.frames == 0:
-            self.close()
             raise AudioError("empty", f"{path}: holds no samples")
 
     def blocks(self):
@@ -61,31 +47,23 @@ class Recording:
         Raises:
             AudioError: truncated or damaged, which only reading shows.
         """
-        done = 0
-        while True:
-            try:
-                block = self._file.read(BLOCK, dtype="float32", always_2d=True)
-            except (soundfile.LibsndfileError, OSError) as error:
-                raise AudioError("unreadable", f"{self.path}: damaged after {done / self.sample_rate:.1f} s: "
-                                               f"{reason_of(self.path, error)}") from None
-            if not len(block):
-                break
-            yield self._clean(block, done).T
-            done += len(block)
-        problem = self._decoder.problem() if self._decoder else None
-        if problem:
-            raise AudioError("unreadable", f"{self.path}: ffmpeg cannot read it: {problem}")
-        promised = (self.frames or 0) * (MP3_SHARE if self._file.format == "MP3" else 1)
-        if done < promised:
-            raise AudioError("unreadable", f"{self.path}: truncated: it promises {self.frames} samples, "
-                                           f"{done} are there")
-        if not done:
+        while len(block := self._reader.read(BLOCK)):
+            yield self._clean(block, self._reader.done - len(block)).T
+        if not self._reader.done:
             raise AudioError("empty", f"{self.path}: holds no samples")
 
+    def notes(self):
+        """What a user should know of what was read, as texts."""
+        yield from self._reader.notes
+        if self._reader.joined > 1:
+            yield f"{self._reader.joined} recordings joined in one file, read one after the other"
+        if self._reader.lost:
+            yield f"damaged: {self._reader.lost / self.sample_rate:.1f} s of it cannot be read and are left out"
+        if self.replaced:
+            yield (f"{self.replaced} NaN or infinite samples, the first at {self.first_replaced}, taken as silence")
+
     def close(self):
-        self._file.close()
-        if self._decoder:
-            self._decoder.close()
+        self._reader.close()
 
     def __enter__(self):
         return self
@@ -94,7 +72,7 @@ class Recording:
         self.close()
 
     def _clean(self, block, done):
-        """Samples [t, channels] with silence for what is no number."""
+        """Samples [t, channels], the first of them number ``done``, with silence for what is no number."""
         good = np.isfinite(block)
         if not good.all():
             if self.first_replaced is None:
@@ -103,28 +81,11 @@ class Recording:
             block = np.where(good, block, np.float32(0))
         return block
 
-    def _decode(self, error):
-        """The file by ffmpeg, after libsndfile failed with ``error``."""
-        reason = f"{self.path}: {reason_of(self.path, error)}"
-        if not media.available():
-            if self.path.suffix.lower() not in NATIVE:
-                reason = (f"{self.path}: libsndfile does not read this format, and there is no ffmpeg program on the "
-                          "PATH that might; install it, or convert the file to wav")
-            raise AudioError("unreadable", reason)
-        self._decoder = media.Decoder(self.path)
-        try:
-            return soundfile.SoundFile(self._decoder.descriptor, closefd=False)
-        except soundfile.LibsndfileError:
-            problem = self._decoder.problem()
-            self._decoder.close()
-            if problem and self.path.suffix.lower() not in NATIVE:
-                reason = f"{self.path}: ffmpeg cannot read it: {problem}"
-            raise AudioError("unreadable", reason) from None
-
 
 def check_format(audio_format, rate):
     """Raise :class:`UserError` if an output format does not take a sample rate."""
-    if rate not in RATES.get(audio_format, (rate,)):
+    rates = OUTPUTS[audio_format].rates
+    if rates is not None and rate not in rates:
         raise UserError(f"{audio_format} does not take a sample rate of {rate} Hz; wav does (--output_format wav)")
 
 
@@ -134,7 +95,7 @@ class Writer:
     Args:
         layout (dict): {path: rows}: how many rows of the tracks each file takes, in order.
         sample_rate (int): Hz.
-        audio_format (str): a key of ``FORMATS``.
+        audio_format (str): a key of :data:`src.audio.formats.OUTPUTS`.
         frames (int): samples that will come.
     Raises:
         UserError: the folder cannot be written, the format does not take the rate.
@@ -144,7 +105,7 @@ class Writer:
         check_format(audio_format, sample_rate)
         self._layout = [(Path(path), rows) for path, rows in layout.items()]
         self._files, self._frames, self._kind = [], frames, audio_format
-        kind, subtype, _ = FORMATS[audio_format]
+        kind, subtype = OUTPUTS[audio_format].container, OUTPUTS[audio_format].subtype
         try:
             for path, rows in self._layout:
                 make_folder(path.parent)

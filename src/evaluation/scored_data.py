@@ -62,12 +62,12 @@ def _open_tree(folder, sample_rate, num_spks, task):
     for mixture in mixtures:
         try:
             rate = rate or probe(mixture.mixture_path).sample_rate
-            load(mixture, rate)
+            signal, _ = load(mixture, rate)
         except (Skip, AudioError) as skip:
             skipped[skip.reason].append(str(skip))
             continue
         good.append(mixture)
-        lengths.append(probe(mixture.mixture_path).frames)
+        lengths.append(len(signal))
     if not good:
         why = ", ".join(f"{len(names)} {reason}" for reason, names in skipped.items())
         at = f" at {rate} Hz" if rate else ""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from src.audio.formats import OUTPUTS
 from src.core.options import option
 from src.weights.config import RuntimeConfig
 
@@ -17,7 +18,7 @@ class SeparateConfig(RuntimeConfig):
     out_dir: str = option("", "output folder: <name>_s1.wav, <name>_s2.wav, ...; - is stdout, one wav with a channel "
                           "for each speaker; empty: separated, for stdin stdout")
     output_format: str = option("wav", "of the outputs (wav and flac have 16 bits)",
-                                choices=("wav", "flac", "ogg", "mp3"))
+                                choices=tuple(OUTPUTS))
     channel: str = option("mean", "of several channels: mean, a number from 0, several as 0,2, or each on its own")
     window: float = option(10.0, "seconds that are separated at a time; memory grows with it", low=1.0)
     overlap: float = option(2.0, "seconds that windows share at least; at most half a window", low=0.1)

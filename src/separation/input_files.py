@@ -6,7 +6,7 @@ import re
 from collections import namedtuple
 from pathlib import Path
 
-from src.audio.streams import NATIVE, OTHERS
+from src.audio.formats import is_audio
 from src.core.errors import UserError
 
 Source = namedtuple("Source", "path folder")  # folder: where below the output folder its outputs belong
@@ -50,7 +50,7 @@ def _in_folder(root, out_dir):
         folders[:] = sorted(n for n in folders if not n.startswith(".") and (here / n).resolve() != out_dir)
         own = _own_outputs(names) if here.resolve() == out_dir else ()
         for name in sorted(names):
-            if name.startswith(".") or name in own or Path(name).suffix.lower() not in NATIVE + OTHERS:
+            if name.startswith(".") or name in own or not is_audio(name):
                 others += 1
             else:
                 sources.append(Source(here / name, here.relative_to(root)))

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from src.audio.formats import OUTPUTS
 from src.audio.resampling import StreamResampler
-from src.audio.streams import FORMATS, Recording, Writer, check_format
+from src.audio.streams import Recording, Writer, check_format
 from src.core.errors import UserError, disk_errors
 from src.core.files import make_folder
 from src.separation.separator import Run, check_channel
@@ -78,7 +79,7 @@ def _separate_file(separator, source, paths, channel, audio_format, progress, du
                 writer.write(gain * back.push(tracks))
             writer.write(gain * back.finish(run.frames))
             writer.commit(durable)
-        return Separated(paths, run.frames, rate, recording.channels, _notes(recording))
+        return Separated(paths, run.frames, rate, recording.channels, list(recording.notes()))
 
 
 def to_stream(separator, source, stream, channel="mean", progress=None):
@@ -92,16 +93,10 @@ def to_stream(separator, source, stream, channel="mean", progress=None):
     return done
 
 
-def _notes(recording):
-    if not recording.replaced:
-        return []
-    return [f"{recording.replaced} NaN or infinite samples, the first at {recording.first_replaced}, taken as silence"]
-
-
 def _check_room(folder, frames, rate, separator, audio_format):
     """Raise :class:`UserError` if the disk has no room for the outputs and what waits beside them."""
     waiting = 4 * frames * separator.sample_rate / rate
-    needed = separator.num_spks * (FORMATS[audio_format][2] * frames + waiting)
+    needed = separator.num_spks * (OUTPUTS[audio_format].sample_bytes * frames + waiting)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(f"{folder}: {needed / 1e6:.0f} MB are needed there while it runs, {free / 1e6:.0f} MB are free")

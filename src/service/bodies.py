@@ -7,6 +7,7 @@ import numpy as np
 
 from src.audio import ffmpeg as media
 from src.audio.files import AudioError
+from src.audio.formats import FFMPEG, LIBSNDFILE, SNIFFED, names, sniff
 from src.audio.streams import Recording
 from src.core.errors import UserError
 from src.separation.separator import check_channel, check_rate
@@ -14,23 +15,8 @@ from src.service.errors import ServiceError
 
 BLOCK = 1 << 20
 MOST_ROWS = 1024  # signals of one JSON request
-KINDS = "wav, flac, mp3, ogg, aiff, au or caf; with ffmpeg also m4a, mp4, webm, amr, wma"
-HINT = f"send {KINDS}"
-# How files begin. Only these are opened: ffmpeg also takes play lists, which would make it read other files.
-MAGIC = ((0, b"RIFF"), (0, b"RF64"), (0, b"riff"), (0, b"fLaC"), (0, b"OggS"), (0, b"ID3"), (0, b"FORM"), (0, b".snd"),
-         (0, b"caff"))
-FOREIGN = ((4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (0, b"#!AMR"), (0, b"\x30\x26\xb2\x75"))  # by ffmpeg alone
+HINT = f"send {names(LIBSNDFILE)}; with ffmpeg also {names(FFMPEG)}"
 NOT_AUDIO = ("text/", "application/x-www-form-urlencoded", "application/xml", "application/pdf", "image/", "font/")
-
-
-def sniff(head):
-    """Whether a file that begins so may be audio."""
-    sync = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0  # an mp3 or aac frame
-    return sync or _begins(head, MAGIC) or _begins(head, FOREIGN)
-
-
-def _begins(head, magics):
-    return any(head[at:].startswith(magic) for at, magic in magics)
 
 
 async def to_disk(stream, path):
@@ -55,12 +41,13 @@ def inspect(path, channel, rate, most_seconds):
     """
     path = Path(path)
     with open(path, "rb") as file:
-        head = file.read(16)
+        head = file.read(SNIFFED)
     if not head:
         raise ServiceError(400, "the body is empty", HINT)
-    if not sniff(head):
+    form = sniff(head)
+    if form is None:  # ffmpeg also takes play lists, which would make it read other files
         raise ServiceError(415, "the body is not audio of a known format", HINT)
-    if _begins(head, FOREIGN) and not media.available():
+    if form.reader == FFMPEG and not media.available():
         raise ServiceError(415, "this format needs the program ffmpeg, which the service does not have", HINT)
     try:
         with Recording(path) as recording:

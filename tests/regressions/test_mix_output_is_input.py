@@ -9,6 +9,7 @@ import pytest
 import mix
 import preprocess
 from src.core.errors import UserError
+from src.data.corpora.librimix_tree import is_info, subset_name, table_name
 from src.data.records.manifest import load_manifest
 from tests.helpers.corpus_trees import write_audio
 from tests.helpers.voices import tone, write_noises
@@ -123,6 +124,14 @@ def test_subsets_that_are_named_like_other_parts(recordings, tmp_path):
                                                       tmp_path / "mixed" / "metadata"]):
         preprocess.main(list(map(str, [*words, "--out_dir", tmp_path / words[0]])))
         assert {path.name for path in (tmp_path / words[0]).iterdir() if path.is_dir()} == {"info", "train-info", "tt"}
+
+
+def test_names_of_metadata():
+    for name in ("libri2mix_dev-clean_info.csv", "libri3mix_train-clean-100_info.csv", "speakers-info.csv", "info.csv"):
+        assert is_info(name)
+    for name, subset in (("libri2mix_train-clean-100.csv", "train-100"), ("libri1mix_info.csv", "info"),
+                         ("my.csv", "my"), (table_name(8, "test"), "test"), ("libri8mix_train-info.csv", "train-info")):
+        assert subset_name(name) == subset and not is_info(name)
 
 
 def test_noise_is_what_it_was(recordings, tmp_path):

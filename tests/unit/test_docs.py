@@ -57,6 +57,14 @@ def test_readme_is_short_and_leads_to_every_page(path):
     assert {page.name for page in (ROOT / folder).glob("*.md")} <= linked
 
 
+@pytest.mark.parametrize("path", ["README.md", "README_CN.md"])
+def test_main_parameters_have_their_real_defaults(path):
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", read_page(path).text, re.M)
+    assert len(rows) == 10
+    for name, default in rows:
+        assert float(default) == config.TrainConfig.__dataclass_fields__[name].default, name
+
+
 @pytest.mark.parametrize("path", EVERY_PAGE + ["CONTRIBUTING.md", "checkpoints/dprnn_voices.md", "samples/README.md"])
 def test_links_lead_somewhere(path):
     for target in read_page(path).links:

@@ -10,7 +10,7 @@ from collections import defaultdict, namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from src.audio.files import AudioError, probe, to_pcm16_as_written
+from src.audio.files import AudioError, measure, to_pcm16_as_written
 from src.core.errors import UserError
 from src.core.options import comma_list
 from src.core.progress import Progress
@@ -42,7 +42,8 @@ Seen = namedtuple("Seen", "frames stamp problem rate", defaults=(RATE,))
 def metadata_subsets(config):
     """The :class:`src.data.corpora.subset.Subset` of every CSV in ``config.metadata``, in their order.
 
-    Every file is looked at (its header, not its contents), so that what is missing is known before any work.
+    Every file is looked at (its header, and its contents only where that does not tell the length), so that what is
+    missing is known before any work.
 
     Args:
         config: has the options of :class:`src.data.records.config.PreprocessConfig`.
@@ -198,13 +199,13 @@ def _look_at_all(files, name):
 
 
 def _look(path, kind):
-    """What the header of a file says of it, as :class:`Seen`."""
+    """What the header of a file says of it, and its samples where that does not tell their number, as :class:`Seen`."""
     path = Path(path)
     original, _ = unperturbed(path) if kind == "noise" else (None, None)
     here = original if original and not path.exists() and original.exists() else path
     try:
         mark = stamp(here)
-        info = probe(here)
+        info = measure(here)
     except OSError:
         return Seen(0, "", ("missing file", str(path)))
     except AudioError as error:
@@ -215,7 +216,7 @@ def _look(path, kind):
         return Seen(0, "", ("several channels", f"{here}: {info.channels} channels, expected 1"))
     if info.frames == 0:
         return Seen(0, "", ("empty", f"{here}: holds no samples"))
-    return Seen(noise_frames(path) if kind == "noise" else info.frames, mark, None, info.sample_rate)
+    return Seen(info.frames if here == path else noise_frames(path), mark, None, info.sample_rate)
 
 
 def complain(subsets):

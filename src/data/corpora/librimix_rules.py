@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import resample_poly
 
-from src.audio.files import AudioError, probe, read_first_channel, read_mono
+from src.audio.files import AudioError, measure, probe, read_first_channel, read_mono
 from src.core.errors import UserError
 from src.core.names import on_disk
 from src.data.corpora.librimix_columns import parse_extra, read_extra_noise, read_sources
@@ -164,11 +164,11 @@ def unperturbed(path):
 
 
 def noise_frames(path):
-    """Length of a noise at 16 kHz from headers alone, made ones included (as :func:`read_noise` makes them)."""
+    """Length of a noise at 16 kHz, from headers where they tell, made ones (see :func:`read_noise`) included."""
     original, ratio = unperturbed(path)
     if ratio is None or path.exists() or not original.exists():
-        return probe(path).frames
-    return -(-probe(original).frames * ratio[0] // ratio[1])
+        return measure(path).frames
+    return -(-measure(original).frames * ratio[0] // ratio[1])
 
 
 def render(sources, gains, noise, noise_gain, sample_rate, mode, rate=RATE):

@@ -1,8 +1,8 @@
 """Finds the mixtures of a corpus on disk and pairs them with their sources, by file name.
 
-What cannot be used is named under one of these reasons: missing mate, duplicate stem (from
-:func:`pair`); other rate, several channels, empty, unreadable, NaN or infinite, beyond full scale, other length,
-too short (from :func:`load`).
+What cannot be used is named under one of these reasons: missing mate, duplicate stem, name is not UTF-8, neither wav
+nor FLAC (from :func:`pair`); other rate, several channels, empty, unreadable, NaN or infinite, beyond full scale, other
+length, too short (from :func:`load`).
 """
 
 import re
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from src.audio.files import AUDIO_SUFFIXES, AudioError, probe, read_pcm16
+from src.audio.files import AudioError, measure, read_pcm16
+from src.audio.formats import NO_CORPUS, in_corpus, is_audio
 from src.core.errors import UserError
 from src.core.names import shown
 from src.core.options import comma_list
@@ -147,7 +148,12 @@ def pair(tree):
     """
     skipped = defaultdict(list)
     folders = (tree.mixture_dir, *tree.source_dirs)
-    files = [_by_stem(folder) for folder in folders]
+    entries = [_entries(folder) for folder in folders]
+    files = [_by_stem(paths) for paths in entries]
+    others = [f"{path.parent.name}/{path.name}" for paths in entries for path in paths
+              if is_audio(path) and not in_corpus(path)]
+    if others:
+        skipped[NO_CORPUS] = others
     mixtures = []
     for stem in sorted(set().union(*files)):
         missing = [folder.name for folder, names in zip(folders, files) if stem not in names]
@@ -162,11 +168,11 @@ def pair(tree):
     return mixtures, dict(skipped)
 
 
-def _by_stem(folder):
-    """{stem: [path, ...]} of a folder's audio files."""
+def _by_stem(paths):
+    """{stem: [path, ...]} of those paths that are audio files."""
     found = defaultdict(list)
-    for path in _entries(folder):
-        if path.suffix.lower() in AUDIO_SUFFIXES:
+    for path in paths:
+        if in_corpus(path):
             found[path.stem].append(path)
     return dict(found)
 
@@ -198,7 +204,7 @@ def describe(name, tree, mixtures, skipped, config):
     for mixture in mixtures:
         paths = (mixture.mixture_path, *mixture.source_paths)
         try:
-            samples.append(probe(mixture.mixture_path).frames)
+            samples.append(measure(mixture.mixture_path).frames)
         except AudioError:
             samples.append(0)  # load() will say what is wrong with it
         stamps.append([stamp(path) for path in paths])

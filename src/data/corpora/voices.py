@@ -11,7 +11,8 @@ import re
 from collections import defaultdict, namedtuple
 from pathlib import Path
 
-from src.audio.files import AUDIO_SUFFIXES, AudioError, probe
+from src.audio.files import AudioError, measure
+from src.audio.formats import NO_CORPUS, in_corpus, is_audio
 from src.core.errors import UserError
 from src.core.names import shown
 from src.data.corpora.mixture_tree import MIXTURE_DIRS, pair
@@ -19,7 +20,6 @@ from src.data.corpora.mixture_tree import MIXTURE_DIRS, pair
 Recording = namedtuple("Recording", "path speaker id")
 
 SUBSET_NAME = re.compile(r"(train|dev|val|valid|test)([-_.\d].*)?|tr|cv|tt")  # train-clean-100, dev, tt, ...
-OTHER_AUDIO = (".mp3", ".ogg", ".opus", ".m4a", ".aac", ".wma", ".aif", ".aiff", ".sph", ".au")
 
 
 def subset_folders(root):
@@ -68,9 +68,9 @@ def find_recordings(root, speaker_level=1):
         for name in sorted(names):
             path = Path(folder, name)
             inner = path.relative_to(root)
-            if name.startswith(".") or path.suffix.lower() not in AUDIO_SUFFIXES:
-                if path.suffix.lower() in OTHER_AUDIO:
-                    skipped["neither wav nor FLAC"].append(str(inner))
+            if not in_corpus(path):
+                if is_audio(path) and not name.startswith("."):
+                    skipped[NO_CORPUS].append(str(inner))
             elif len(inner.parts) <= speaker_level:
                 skipped["not in a speaker's folder"].append(str(inner))
             elif not shown(str(inner)).isprintable():
@@ -105,7 +105,7 @@ def recordings_of_mixtures(tree):
                             "folder for each speaker")
         for part, path in zip(parts, mixture.source_paths):
             try:
-                frames = probe(path).frames
+                frames = measure(path).frames
             except AudioError as error:
                 skipped[error.reason].append(f"{path.parent.name}/{path.name}")
                 continue

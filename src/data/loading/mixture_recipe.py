@@ -10,7 +10,7 @@ import numpy as np
 from src.audio.files import from_pcm16, resample
 from src.audio.levels import PEAK, active_level, gain_of, level
 from src.audio.rooms import reverberate
-from src.core.errors import UserError
+from src.core.errors import UserError, first_names
 from src.data.loading.turns import draw_gates
 
 BLOCK = 1024  # mixtures whose rows are looked up at a time
@@ -41,7 +41,9 @@ class FreshMixtures:
                                            ("single voices", config.single_prob), ("turns", config.turns_prob))
                   if there]
         return (f"{self.mixtures} fresh mixtures an epoch, of {len(self.voices)} speakers ({hours:.2f} h)"
-                + (f", with {' and '.join(extras)}" if extras else ""))
+                + (f", with {' and '.join(extras)}" if extras else "")
+                + "".join(f"; {config.rir_dir}: skipped {len(names)}, {reason}: {first_names(names)}"
+                          for reason, names in (self.rooms.skipped if self.rooms else {}).items()))
 
     def draws(self, epoch):
         """Speakers [E, C], where on their tapes [E, C] (0 to 1), with noise or not [E], and where in it [E]."""

@@ -109,7 +109,8 @@ def plan(config):
         print(f"voices: {low} parts were recorded at less than {config.sample_rate} Hz: no high frequencies in them",
               flush=True)
     noises = _noises(config, voices)
-    rooms = find_rooms(Path(config.rir_dir)) if config.rir_dir else {}
+    rooms, skipped = find_rooms(Path(config.rir_dir)) if config.rir_dir else ({}, {})
+    left_out("rooms", skipped)
     rate = working_rate(voices + noises, config.sample_rate)
     tables = {}
     divided = zip(names, counts, divide(speakers, shares, rng, "speakers", config.num_spks),

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from src.audio.files import AUDIO_SUFFIXES, AudioError, probe
+from src.audio.files import AudioError, measure
+from src.audio.rooms import find_responses
 from src.core.errors import UserError
 from src.data.corpora.librimix_columns import Extra, length_at
 from src.data.corpora.librimix_rules import FADE, RATE, Row
@@ -49,15 +50,11 @@ def find_noises(root, max_seconds):
 
 
 def find_rooms(root):
-    """{room: [path below root]} of room impulse responses: the folder they are in is their room."""
-    rooms = defaultdict(list)
-    for path in sorted(root.rglob("*")) if root.is_dir() else ():
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith("."):
-            probe(path)
-            rooms[str(path.parent.relative_to(root))].append(str(path.relative_to(root)))
-    if not rooms:
-        raise UserError(f"{root}: no wav or FLAC of a room impulse response in it")
-    return dict(rooms)
+    """({room: [path below root]} of room impulse responses, {reason: [name]} of what is left out); see
+    :func:`src.audio.rooms.find_responses`."""
+    rooms, skipped = find_responses(root)
+    return {str(folder.relative_to(root)): [str(path.relative_to(root)) for path in paths]
+            for folder, paths in rooms.items()}, skipped
 
 
 def _parts(root, recordings, skipped, min_seconds, max_seconds, channels=0):
@@ -65,7 +62,7 @@ def _parts(root, recordings, skipped, min_seconds, max_seconds, channels=0):
     parts, skipped = [], defaultdict(list, skipped)
     names = _names(recordings)
     with ThreadPoolExecutor(LOOKERS) as pool:
-        infos = pool.map(_probe, [recording.path for recording in recordings])
+        infos = pool.map(_measure, [recording.path for recording in recordings])
         for recording, name, info in zip(recordings, names, infos):
             if isinstance(info, AudioError):
                 skipped[info.reason].append(recording.id)
@@ -86,9 +83,9 @@ def _parts(root, recordings, skipped, min_seconds, max_seconds, channels=0):
     return parts, dict(skipped)
 
 
-def _probe(path):
+def _measure(path):
     try:
-        return probe(path)
+        return measure(path)
     except AudioError as error:
         return error
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from src.audio.files import probe, read_span, resample, to_pcm16
+from src.audio.files import read_blocks, resample, to_pcm16
 from src.audio.levels import active_level, protect
 
 PIECE_SECONDS = 20  # longest row
@@ -38,12 +38,8 @@ def pieces(path, sample_rate):
     Raises:
         AudioError: a file that cannot be used.
     """
-    info = probe(path)
-    block = BLOCK_SECONDS * info.sample_rate
-    # even an empty file is read, to be told so
-    for start in range(0, max(info.frames, 1), block):
-        samples = read_span(path, start, min(block, info.frames - start))[0]
-        samples = np.array(resample(samples, info.sample_rate, sample_rate))
+    for samples, rate in read_blocks(path, BLOCK_SECONDS):
+        samples = np.array(resample(samples, rate, sample_rate))
         if np.abs(samples).max() >= 1:
             protect(samples)
         yield from np.array_split(samples, max(1, -(-len(samples) // (PIECE_SECONDS * sample_rate))))

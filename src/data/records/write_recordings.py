@@ -10,7 +10,7 @@ from collections import defaultdict, namedtuple
 from contextlib import ExitStack
 from pathlib import Path
 
-from src.audio.files import AudioError, probe
+from src.audio.files import AudioError, measure, probe
 from src.core.errors import UserError, disk_errors
 from src.core.files import make_folder, sha256, sync_all
 from src.core.progress import Progress
@@ -88,7 +88,7 @@ def _foresee(sources):
         seconds, bad = 0.0, defaultdict(list, skipped)
         for recording in recordings:
             try:
-                info = probe(recording.path)
+                info = measure(recording.path)
                 seconds += info.frames / info.sample_rate
             except AudioError as error:
                 bad[error.reason].append(recording.id)

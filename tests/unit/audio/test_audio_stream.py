@@ -153,7 +153,7 @@ def test_a_decoder_that_is_not_read_to_its_end_is_ended(tmp_path, monkeypatch):
     fake_ffmpeg(tmp_path, f"{AU}\nsys.stdout.buffer.write(head)\nwhile True: sys.stdout.buffer.write(bytes(1 << 20))")
     with Recording(tmp_path / "film.mp4") as recording:
         next(recording.blocks())
-    assert recording._decoder._process.returncode is not None
+    assert recording._reader._decoder._process.returncode is not None
 
 
 @pytest.mark.parametrize("audio_format", ["wav", "flac", "ogg", "mp3"])

@@ -262,15 +262,11 @@ def test_truncated_flac(tmp_path, keep):
     assert caught.value.reason == "unreadable"
 
 
-@pytest.mark.parametrize("bits", [b"\x0f\xff", b"\xf0\0\0\0\0"])
-def test_flac_header_with_an_absurd_length(tmp_path, bits):
-    """STREAMINFO's total of samples set to 2^36 - 1 and to 0 (unknown): no attempt to allocate that."""
+def test_flac_header_with_an_absurd_length(tmp_path):
+    """STREAMINFO's total of samples set to nearly 2^36: no attempt to allocate that."""
     mixture = one_mixture(tmp_path, NOISE[0], NOISE[1:], suffix=".flac")
     data = bytearray(mixture.mixture_path.read_bytes())
-    if len(bits) == 2:
-        data[21], data[22] = data[21] | bits[0], bits[1]
-    else:
-        data[21:26] = bytes([data[21] & bits[0]]) + bits[1:]
+    data[21], data[22] = data[21] | 0x0F, 0xFF
     mixture.mixture_path.write_bytes(data)
     with pytest.raises(Skip) as caught:
         load(mixture, 8000)
