@@ -62,7 +62,7 @@ def test_main_parameters_have_their_real_defaults(path):
     rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", read_page(path).text, re.M)
     assert len(rows) == 10
     for name, default in rows:
-        assert float(default) == config.TrainConfig.__dataclass_fields__[name].default, name
+        assert float(default) == TrainConfig.__dataclass_fields__[name].default, name
 
 
 @pytest.mark.parametrize("path", EVERY_PAGE + ["CONTRIBUTING.md", "checkpoints/dprnn_voices.md", "samples/README.md"])
