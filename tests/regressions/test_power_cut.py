@@ -1,7 +1,6 @@
 """A power cut, or a disk that fails, leaves the old file or the new one: whatever gets its name by a rename has reached
 the disk before, and the folder after."""
 
-import contextlib
 import dataclasses
 import errno
 import json
@@ -31,6 +30,7 @@ from src.results import write_results
 from src.run_folder import LOG_FIELDS, RunFolder
 from src.speech_records import preprocess_recordings
 from src.train_step import build_optimizer
+from tests import one_process
 from tests.synth import write_subset
 from tests.voices import write_noises, write_voices
 
@@ -88,18 +88,6 @@ class Disk:
 @pytest.fixture()
 def disk(monkeypatch):
     return Disk(monkeypatch)
-
-
-@contextlib.contextmanager
-def in_this_process(function, _count):
-    """In place of src.workers.worker_pool."""
-    yield lambda jobs, progress: [function(job, lambda count=1: progress(count)) for job in jobs]
-
-
-@pytest.fixture()
-def one_process(monkeypatch):
-    for module in ("preprocess", "mix_levels", "speech_records"):
-        monkeypatch.setattr(f"src.{module}.worker_pool", in_this_process)
 
 
 def network():
@@ -171,7 +159,8 @@ def test_on_the_disk_before_the_name(writer, disk, tmp_path):
     assert not [name for name in disk.names if name.startswith(".")]
 
 
-def test_records_and_wavs(disk, one_process, tmp_path):
+def test_records_and_wavs(disk, monkeypatch, tmp_path):
+    one_process.use(monkeypatch)
     write_voices(tmp_path / "voices", files=2)
     write_noises(tmp_path / "noises", files=2)
     make_mixtures(MixConfig(speech_dir=str(tmp_path / "voices"), noise_dir=str(tmp_path / "noises"),
