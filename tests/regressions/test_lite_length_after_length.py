@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.config import READY_WEIGHTS
+from src import ready_models
 from src.inference import read_weights
 from src.lite import TOLERANCE, check, separate
 from tests.cpp_program import random_network, write_network
@@ -17,7 +17,7 @@ CHECKED = ("env", "LD_PRELOAD=libc_malloc_debug.so.0", "MALLOC_CHECK_=3", "MALLO
 def ready(tmp_path_factory):
     """The weights that ship: (their Lite model, their ONNX model)."""
     path = tmp_path_factory.mktemp("ready") / "ready.mindir"
-    return path, write_network(path, *read_weights(READY_WEIGHTS))
+    return path, write_network(path, *read_weights(ready_models.default()))
 
 
 def test_lengths_up_and_down_with_the_ready_weights(ready):

@@ -12,8 +12,9 @@ import shutil
 import numpy as np
 import pytest
 
+from src import ready_models
 from src.arguments import read_yaml
-from src.config import READY_WEIGHTS, ModelConfig
+from src.config import ModelConfig
 from src.inference import read_weights
 from tests.cpp_program import build, random_network, write_network
 from tests.synth import ROOT
@@ -47,7 +48,7 @@ def assert_clean(folder, networks):
 
 def test_the_ready_weights(tmp_path):
     lengths = np.random.default_rng(0).integers(20, 1200, int(os.environ.get("LITE_LENGTHS", 200)))
-    assert_clean(tmp_path, [(*read_weights(READY_WEIGHTS), lengths)])
+    assert_clean(tmp_path, [(*read_weights(ready_models.default()), lengths)])
 
 
 def test_every_norm_number_of_speakers_and_kind(tmp_path):
