@@ -21,8 +21,8 @@ class TorchConfig(TrainConfig):
     noise_dir: str = option("", "wav or FLAC of noises; empty: none")
     valid: str = option("", "wav tree for validation, with mix_clean (or mix_both, mix_single), s1, s2; empty: none")
     device: str = option("auto", "cuda, mps, cpu, or one of several as cuda:1; auto takes what there is")
-    precision: str = option("auto", "of the matrix products in training: fp32, tf32, or bf16 (autocast); auto: tf32, "
-                            "or bf16 where the recipe's amp asks for it", choices=("auto", "fp32", "tf32", "bf16"))
+    precision: str = option("auto", "of the matrix products in training: fp32, tf32, or bf16 (tf32 in the RNNs); auto: "
+                            "tf32, or bf16 where the recipe's amp says so", choices=("auto", "fp32", "tf32", "bf16"))
     dynamic_mixing: bool = option(True, "always on here")
     max_minutes: float = option(40.0, "stop after so many minutes of this call, with a last validation; 0: no limit",
                                 low=0.0)

@@ -4,6 +4,7 @@ import signal
 from functools import lru_cache
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from src.audio.rooms import Rooms
@@ -57,9 +58,11 @@ def batches(dataset, epoch, position):
             for batch in shared(np.arange(dataset.mixtures), rows, 0, 1)[start:].reshape(-1, rows):
                 yield [(number, int(index)) for index in batch]
 
-    # numpy arrays travel by pipe: the shared memory of a container is often too small for tensors
+    # Numpy arrays travel by pipe: the shared memory of a container is often too small for tensors. The generator is for
+    # a seed that nothing uses, else drawn from dropout's. Forked, the workers have the recordings at no cost.
     return iter(DataLoader(dataset, batch_sampler=_Order(order), num_workers=config.num_workers, collate_fn=_stack,
-                           worker_init_fn=_leave_signals, prefetch_factor=4 if config.num_workers else None))
+                           multiprocessing_context="fork", prefetch_factor=4, worker_init_fn=_leave_signals,
+                           generator=torch.Generator()))
 
 
 class _Order:

@@ -61,14 +61,16 @@ class LayerNorm(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """A recurrent layer over the first axis: [T, B, inputs] -> [T, B, directions * hidden]."""
+    """A recurrent layer over the first axis: [T, B, inputs] -> [T, B, directions * hidden]. Never in autocast, which
+    on CUDA would take fp16 for it, whatever it was asked for."""
 
     def __init__(self, rnn_type, inputs, hidden, bidirectional):
         super().__init__()
         self.rnn = CELLS[rnn_type](inputs, hidden, bidirectional=bidirectional)
 
     def forward(self, x):
-        return self.rnn(x)[0]
+        with torch.autocast(x.device.type, enabled=False):
+            return self.rnn(x.float())[0]
 
 
 class DualPathBlock(nn.Module):
@@ -124,7 +126,7 @@ class DPRNNTasNet(nn.Module):
     Args:
         config (src.network.dprnn.config.ModelConfig): what Asteroid can express, see torch_training/config.py.
     Attributes:
-        autocast (torch.dtype): of the masker's matrix products, None for that of the weights; norms stay fp32.
+        autocast (torch.dtype): of the masker's projections, None for that of the weights; RNNs and norms stay fp32.
     """
 
     autocast = None

@@ -45,9 +45,10 @@ class TorchTrainer:
         if config.init_from and not state:
             load_start(self.model, config)
         self.model.to(self.device).train()
-        self.precision = set_precision(self.model, config, self.device)
+        self.precision = precision_of(config, self.device)
+        set_precision(self.model, self.precision)
         self.optimizer = build_optimizer(config, self.model)
-        self.average = copy.deepcopy(self.model) if config.ema else None
+        self.average = average_of(self.model) if config.ema else None
         if state:
             self._restore(state)
         self.files.start(self.log_rows)
@@ -135,9 +136,9 @@ class TorchTrainer:
         self.validated_at = self.step
         model, loss, improvement = self.average or self.model, None, None
         if self.validator:
-            autocast, model.autocast = model.autocast, None
+            set_precision(model, "fp32")
             loss, improvement = self.validator(model, self.device)
-            model.autocast = autocast
+            set_precision(model, self.precision)
         self._log(loss, improvement)
         better = not self.validator or (np.isfinite(improvement) and (self.best is None or improvement > self.best))
         if better:
@@ -247,14 +248,27 @@ def find_device(name):
     return device
 
 
-def set_precision(model, config, device):
-    """Follow ``--precision``; returns its name in full."""
+def precision_of(config, device):
+    """fp32, tf32 or bf16: what ``--precision`` and the recipe's amp come to on a device."""
     wanted = config.precision
     if wanted == "auto":
         wanted = "bf16" if config.amp == "bf16" else "tf32"
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = wanted != "fp32"
-    model.autocast = torch.bfloat16 if wanted == "bf16" else None
-    return wanted if device.type == "cuda" or wanted == "bf16" else "fp32"
+    return "fp32" if wanted == "tf32" and device.type != "cuda" else wanted
+
+
+def set_precision(model, precision):
+    """Compute in fp32, tf32 or bf16 from now on."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "fp32"
+    model.autocast = torch.bfloat16 if precision == "bf16" else None
+
+
+def average_of(model):
+    """A copy of a model for the running mean of its weights."""
+    average = copy.deepcopy(model).requires_grad_(False)
+    for module in average.modules():
+        if isinstance(module, torch.nn.RNNBase):
+            module.flatten_parameters()  # cuDNN wants them in one piece of memory
+    return average
 
 
 def build_optimizer(config, model):

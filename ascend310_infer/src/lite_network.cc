@@ -1,6 +1,8 @@
 #include "lite_network.h"
 
 #include <cstring>
+#include <fstream>
+#include <iterator>
 
 #include "include/api/context.h"
 #include "include/api/model.h"
@@ -50,20 +52,24 @@ std::string ShapeText(const std::vector<int64_t> &shape) {
 }  // namespace
 
 struct LiteNetwork::Impl {
-  std::string path;
+  explicit Impl(const Options &given) : options(given) {}
+
+  void Build();
+  void Prepare(const std::vector<int64_t> &wanted);
+
+  Options options;
+  std::string bytes;  // of the model's file, which may be replaced while this program runs
   size_t speakers = 0;
-  mindspore::Model model;
-  std::vector<int64_t> shape;  // of the input, as the model is prepared for now
+  std::unique_ptr<mindspore::Model> model;  // none after a failure to prepare it
+  std::vector<int64_t> shape;               // of the input, as the model is prepared for now
+  bool used = false;                        // it has been run
 };
 
-LiteNetwork::LiteNetwork(const Options &options, const Meta &meta) : impl_(std::make_unique<Impl>()) {
-  impl_->path = options.model;
-  impl_->speakers = static_cast<size_t>(meta.speakers);
-  if (meta.format != "MINDIR_LITE" && (meta.format != "MINDIR" || TooOldForMindSpore())) {
-    throw Error(options.model + ": format " + meta.format + " cannot be read by MindSpore Lite " DPRNN_LITE_VERSION
-                "; export ONNX and convert it (scripts/run_infer_310.sh does both)");
-  }
-  if (impl_->model.Build(options.model, mindspore::kMindIR, MakeContext(options)).IsError()) {
+// A model as it is loaded. Throws Error.
+void LiteNetwork::Impl::Build() {
+  model.reset();  // before the new one: never two in memory
+  auto fresh = std::make_unique<mindspore::Model>();
+  if (fresh->Build(bytes.data(), bytes.size(), mindspore::kMindIR, MakeContext(options)).IsError()) {
     if (options.device == Device::kAscend) {
       throw Error("device ascend " + std::to_string(options.device_id) + " cannot be used or the model does not fit it: "
                   "it takes the vendor's MindSpore Lite (MS_LITE_HOME for build.sh), CANN and a free device; "
@@ -72,11 +78,41 @@ LiteNetwork::LiteNetwork(const Options &options, const Meta &meta) : impl_(std::
     throw Error(options.model + ": MindSpore Lite cannot load it; convert it with the converter of the same Lite "
                 "(GLOG_v=2 shows why)");
   }
-  const auto inputs = impl_->model.GetInputs();
+  const auto inputs = fresh->GetInputs();
   if (inputs.size() != 1 || inputs[0].DataType() != mindspore::DataType::kNumberTypeFloat32) {
     throw Error(options.model + ": expected one float32 input, [batch, samples]");
   }
-  impl_->shape = inputs[0].Shape();
+  model = std::move(fresh);
+  shape = inputs[0].Shape();
+  used = false;
+}
+
+// Makes the model take inputs of `wanted`. On the CPU a model that has run is built anew: Lite keeps the buffers of
+// outputs that no node reads (an LSTM's last states), and overruns them when a longer input follows a shorter one.
+void LiteNetwork::Impl::Prepare(const std::vector<int64_t> &wanted) {
+  if (model != nullptr && shape == wanted) {
+    return;
+  }
+  if (model == nullptr || (used && options.device == Device::kCpu)) {
+    Build();
+  }
+  shape.clear();
+  if (model->Resize(model->GetInputs(), {wanted}).IsError()) {
+    model.reset();
+    throw Error(options.model + ": cannot take an input of " + ShapeText(wanted));
+  }
+  shape = wanted;
+}
+
+LiteNetwork::LiteNetwork(const Options &options, const Meta &meta) : impl_(std::make_unique<Impl>(options)) {
+  impl_->speakers = static_cast<size_t>(meta.speakers);
+  if (meta.format != "MINDIR_LITE" && (meta.format != "MINDIR" || TooOldForMindSpore())) {
+    throw Error(options.model + ": format " + meta.format + " cannot be read by MindSpore Lite " DPRNN_LITE_VERSION
+                "; export ONNX and convert it (scripts/run_infer_310.sh does both)");
+  }
+  std::ifstream file(options.model, std::ios::binary);
+  impl_->bytes.assign(std::istreambuf_iterator<char>(file), {});
+  impl_->Build();
   if (meta.length && impl_->shape != std::vector<int64_t>{meta.batch.value_or(1), *meta.length}) {
     throw Error(options.model + ": its input is " + ShapeText(impl_->shape) + ", its meta.json says otherwise; "
                 "export it again");
@@ -86,36 +122,31 @@ LiteNetwork::LiteNetwork(const Options &options, const Meta &meta) : impl_(std::
 LiteNetwork::~LiteNetwork() = default;
 
 std::vector<float> LiteNetwork::Run(const std::vector<float> &mixtures, size_t batch, size_t length) {
-  mindspore::Model &model = impl_->model;
   const std::vector<int64_t> shape{static_cast<int64_t>(batch), static_cast<int64_t>(length)};
-  if (shape != impl_->shape) {
-    impl_->shape.clear();
-    if (model.Resize(model.GetInputs(), {shape}).IsError()) {
-      throw Error(impl_->path + ": cannot take an input of " + ShapeText(shape));
-    }
-    impl_->shape = shape;
-  }
-  auto inputs = model.GetInputs();
+  impl_->Prepare(shape);
+  impl_->used = true;
+  const std::string &path = impl_->options.model;
+  auto inputs = impl_->model->GetInputs();
   void *data = inputs[0].MutableData();
   if (data == nullptr || inputs[0].DataSize() != mixtures.size() * sizeof(float)) {
-    throw Error(impl_->path + ": no room for an input of " + ShapeText(shape) + "; is memory short?");
+    throw Error(path + ": no room for an input of " + ShapeText(shape) + "; is memory short?");
   }
   std::memcpy(data, mixtures.data(), inputs[0].DataSize());
   std::vector<mindspore::MSTensor> outputs;
-  if (model.Predict(inputs, &outputs).IsError() || outputs.size() != 1) {
-    throw Error(impl_->path + ": fails on an input of " + ShapeText(shape) + "; is memory short? (GLOG_v=2 shows why)");
+  if (impl_->model->Predict(inputs, &outputs).IsError() || outputs.size() != 1) {
+    throw Error(path + ": fails on an input of " + ShapeText(shape) + "; is memory short? (GLOG_v=2 shows why)");
   }
   const std::vector<int64_t> expected{shape[0], static_cast<int64_t>(impl_->speakers), shape[1]};
   const size_t bytes = mixtures.size() * impl_->speakers * sizeof(float);
   if (outputs[0].DataType() != mindspore::DataType::kNumberTypeFloat32 || outputs[0].Shape() != expected ||
       outputs[0].DataSize() != bytes) {
-    throw Error(impl_->path + ": its output is " + ShapeText(outputs[0].Shape()) + ", expected float32 " +
+    throw Error(path + ": its output is " + ShapeText(outputs[0].Shape()) + ", expected float32 " +
                 ShapeText(expected));
   }
   std::vector<float> estimates(bytes / sizeof(float));
   const auto host = outputs[0].Data();
   if (host == nullptr) {
-    throw Error(impl_->path + ": its output cannot be copied from the device");
+    throw Error(path + ": its output cannot be copied from the device");
   }
   std::memcpy(estimates.data(), host.get(), bytes);
   return estimates;

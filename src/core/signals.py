@@ -10,6 +10,7 @@ IMPORT_SECONDS = 0.05  # how often to look whether an import is over
 
 _ending = []  # the exception that a signal asked for
 _begun = False  # whether there is anything to clean up
+_waiting = False  # for the end of an import, to raise it
 
 
 def end_with_parent():
@@ -30,18 +31,22 @@ def exit_on_signals(sigterm_too=False):
         sigterm_too (bool): SIGTERM counts as Ctrl-C. MindSpore's graphs answer Ctrl-C with a SIGTERM to themselves.
     """
     def leave(number, frame):
-        if number != signal.SIGALRM:
-            ctrl_c = sigterm_too or number == signal.SIGINT
-            _ending[:] = [KeyboardInterrupt() if ctrl_c else SystemExit(128 + number)]
-        if _imports(frame):
-            if not _begun:
-                end_at_once(_ending[0])
-            signal.signal(signal.SIGALRM, leave)
-            signal.setitimer(signal.ITIMER_REAL, IMPORT_SECONDS)
-            return
-        raise _ending[0]
+        ctrl_c = sigterm_too or number == signal.SIGINT
+        _ending[:] = [KeyboardInterrupt() if ctrl_c else SystemExit(128 + number)]
+        _raise_or_wait(frame)
 
     _handle(leave)
+
+
+def _raise_or_wait(frame):
+    global _waiting
+    if not _imports(frame):
+        raise_swallowed()
+    if not _begun:
+        end_at_once(_ending[0])
+    _waiting = True
+    signal.signal(signal.SIGALRM, lambda _number, frame: _waiting and _raise_or_wait(frame))
+    signal.setitimer(signal.ITIMER_REAL, IMPORT_SECONDS)
 
 
 def work_begins():
@@ -60,6 +65,7 @@ def end_at_once(asked):
 
 def end_quietly(status):
     """From now on Ctrl-C and SIGTERM end this process on the spot: its work is done, its status is known."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
     _handle(lambda *_: os._exit(status))
 
 
@@ -86,7 +92,9 @@ def _imports(frame):
 
 def raise_swallowed():
     """End, if a signal has asked for it (see :func:`exit_on_signals`)."""
+    global _waiting
     if _ending:
+        _waiting = False
         raise _ending[0]
 
 

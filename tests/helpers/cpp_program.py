@@ -1,5 +1,6 @@
 """The C++ program as tests use it: built once, and small models for it whose output is known."""
 
+import dataclasses
 import fcntl
 import functools
 import hashlib
@@ -74,3 +75,31 @@ def write_bands(path, gain=1.0, batch=None, length=None):
     assert result.returncode == 0, result.stderr
     write_sidecar(path, input=[batch, length])
     return path
+
+
+def random_network(**changes):
+    """Configuration and weights of an untrained network whose norms and biases matter: (ModelConfig, {name: array})."""
+    from src.network.dprnn.config import ModelConfig
+    from src.network.dprnn.model import DPRNNTasNet
+
+    config = ModelConfig(**changes)
+    rng = np.random.default_rng(0)
+    weights = {p.name: p.asnumpy() for p in DPRNNTasNet(config).get_parameters()}
+    return config, {name: (w + rng.normal(0, 0.05, w.shape)).astype(np.float32) for name, w in weights.items()}
+
+
+def write_network(path, config, weights):
+    """A Lite model of any length, ``path`` (.mindir), with its sidecar; returns the ONNX it came from as a Model."""
+    from src.export.write_model import write_meta
+    from src.network.dprnn.onnx_graph import build as build_onnx
+    from src.weights.trained_model import open_model
+
+    meta = {"format": "MINDIR_LITE", "sample_rate": config.sample_rate, "num_spks": config.num_spks,
+            "input": [None, None], "config": dataclasses.asdict(config)}
+    text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in meta.items()}
+    source = Path(path).with_suffix(".onnx")
+    onnx.save(build_onnx(config, weights, text), source)
+    result = call("dprnn_convert", source, path)
+    assert result.returncode == 0, result.stderr
+    write_meta(Path(path), meta)
+    return open_model(source)

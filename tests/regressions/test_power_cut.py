@@ -1,7 +1,6 @@
 """A power cut, or a disk that fails, leaves the old file or the new one: whatever gets its name by a rename has reached
 the disk before, and the folder after."""
 
-import contextlib
 import dataclasses
 import errno
 import json
@@ -37,6 +36,7 @@ from src.training.config import TrainConfig
 from src.training.run_folder import LOG_FIELDS, RunFolder
 from src.training.train_step import build_optimizer
 from src.weights import checkpoint
+from tests import one_process
 from tests.helpers.synth import write_subset
 from tests.helpers.voices import write_noises, write_voices
 
@@ -94,18 +94,6 @@ class Disk:
 @pytest.fixture()
 def disk(monkeypatch):
     return Disk(monkeypatch)
-
-
-@contextlib.contextmanager
-def in_this_process(function, _count):
-    """In place of src.core.worker_pool.worker_pool."""
-    yield lambda jobs, progress: [function(job, lambda count=1: progress(count)) for job in jobs]
-
-
-@pytest.fixture()
-def one_process(monkeypatch):
-    for module in ("preprocess", "mix_levels", "speech_records"):
-        monkeypatch.setattr(f"src.{module}.worker_pool", in_this_process)
 
 
 def network():
@@ -177,7 +165,8 @@ def test_on_the_disk_before_the_name(writer, disk, tmp_path):
     assert not [name for name in disk.names if name.startswith(".")]
 
 
-def test_records_and_wavs(disk, one_process, tmp_path):
+def test_records_and_wavs(disk, monkeypatch, tmp_path):
+    one_process.use(monkeypatch)
     write_voices(tmp_path / "voices", files=2)
     write_noises(tmp_path / "noises", files=2)
     make_mixtures(MixConfig(speech_dir=str(tmp_path / "voices"), noise_dir=str(tmp_path / "noises"),

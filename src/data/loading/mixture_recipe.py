@@ -40,8 +40,9 @@ class FreshMixtures:
         extras = [word for word, there in (("noise", self.noises), ("reverberation", self.rooms),
                                            ("single voices", config.single_prob), ("turns", config.turns_prob))
                   if there]
+        listed = " and ".join(filter(None, (", ".join(extras[:-1]), *extras[-1:])))
         return (f"{self.mixtures} fresh mixtures an epoch, of {len(self.voices)} speakers ({hours:.2f} h)"
-                + (f", with {' and '.join(extras)}" if extras else "")
+                + (f", with {listed}" if extras else "")
                 + "".join(f"; {config.rir_dir}: skipped {len(names)}, {reason}: {first_names(names)}"
                           for reason, names in (self.rooms.skipped if self.rooms else {}).items()))
 

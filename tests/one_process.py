@@ -1,0 +1,15 @@
+"""In place of src.core.worker_pool.worker_pool: jobs that are done in this process, for tests that look at its calls or have to
+be quick."""
+
+import contextlib
+
+
+@contextlib.contextmanager
+def in_this_process(function, _count):
+    yield lambda jobs, progress: [function(job, lambda count=1: progress(count)) for job in jobs]
+
+
+def use(monkeypatch):
+    """No worker processes for preprocess.py and mix.py."""
+    for module in ("preprocess", "mix_levels", "speech_records"):
+        monkeypatch.setattr(f"src.{module}.worker_pool", in_this_process)
