@@ -5,8 +5,8 @@ import pytest
 import soundfile
 
 from src import ready_models
-from src.inference import read_weights
 from src.lite import TOLERANCE, check, separate
+from src.mindspore_runtime import read_weights
 from tests.cpp_program import random_network, write_network
 
 # The C library looks after every block and fills what is new or freed.

@@ -15,7 +15,7 @@ import pytest
 from src import ready_models
 from src.arguments import read_yaml
 from src.config import ModelConfig
-from src.inference import read_weights
+from src.mindspore_runtime import read_weights
 from tests.cpp_program import build, random_network, write_network
 from tests.synth import ROOT
 
