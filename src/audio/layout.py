@@ -9,7 +9,7 @@ import os
 from collections import namedtuple
 from functools import lru_cache
 
-from src import chunks, mp3_index
+from src.audio import chunks, mp3_index
 from src.audio.formats import SNIFFED, sniff
 
 # A recording in a file. start, end: offsets; patches, hole: see src.audio.view.View; known: whether the number of

@@ -6,7 +6,7 @@ import soundfile
 
 from src.export.lite import TOLERANCE, check, separate
 from src.weights import ready_models
-from src.weights.trained_model import read_weights
+from src.weights.mindspore_runtime import read_weights
 from tests.helpers.cpp_program import random_network, write_network
 
 # The C library looks after every block and fills what is new or freed.

@@ -15,7 +15,7 @@ import pytest
 from src.core.command_line import read_yaml
 from src.network.dprnn.config import ModelConfig
 from src.weights import ready_models
-from src.weights.trained_model import read_weights
+from src.weights.mindspore_runtime import read_weights
 from tests.helpers.cpp_program import build, random_network, write_network
 from tests.helpers.synth import ROOT
 

@@ -1,5 +1,6 @@
-"""In place of src.core.worker_pool.worker_pool: jobs that are done in this process, for tests that look at its calls or have to
-be quick."""
+"""In place of src.core.worker_pool.worker_pool: jobs that are done in this process, for tests that look at its calls, or are to
+be quick.
+"""
 
 import contextlib
 
