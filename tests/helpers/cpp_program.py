@@ -92,7 +92,7 @@ def write_network(path, config, weights):
     """A Lite model of any length, ``path`` (.mindir), with its sidecar; returns the ONNX it came from as a Model."""
     from src.export.write_model import write_meta
     from src.network.dprnn.onnx_graph import build as build_onnx
-    from src.weights.trained_model import open_model
+    from src.weights.trained_model import load_model
 
     meta = {"format": "MINDIR_LITE", "sample_rate": config.sample_rate, "num_spks": config.num_spks,
             "input": [None, None], "config": dataclasses.asdict(config)}
@@ -102,4 +102,4 @@ def write_network(path, config, weights):
     result = call("dprnn_convert", source, path)
     assert result.returncode == 0, result.stderr
     write_meta(Path(path), meta)
-    return open_model(source)
+    return load_model(source)

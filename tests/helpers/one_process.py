@@ -1,4 +1,4 @@
-"""In place of src.core.worker_pool.worker_pool: jobs that are done in this process, for tests that look at its calls, or are to
+"""In place of :func:`worker_pool`: jobs that are done in this process, for tests that look at its calls, or are to
 be quick.
 """
 

@@ -34,7 +34,7 @@ from src.separation.config import SeparateConfig
 from src.separation.separate_many import Batch
 from src.separation.separator import Separator
 from src.weights import checkpoint
-from src.weights.trained_model import open_model
+from src.weights.trained_model import load_model
 from tests import one_process
 from tests.helpers.synth import ROOT, voice, write_subset
 from tests.helpers.voices import write_noises, write_voices
@@ -178,10 +178,10 @@ def test_models(tmp_path):
     checkpoint.save(path, DPRNNTasNet(ModelConfig(in_channels=6, out_channels=6, bn_channels=5, hidden_channels=4,
                                                   kernel_size=4, K=6, num_layers=1)), {})
     mixture = np.random.default_rng(0).normal(0, 0.1, (1, 500)).astype(np.float32)
-    expected = open_model(path)(mixture)
+    expected = load_model(path)(mixture)
     for form in ("MINDIR", "ONNX"):
         made, _ = export(ExportConfig(ckpt_path=str(path), file_format=form, device_target="CPU"))
-        assert made.parent == folder and np.abs(open_model(made)(mixture) - expected).max() < 1e-4
+        assert made.parent == folder and np.abs(load_model(made)(mixture) - expected).max() < 1e-4
     assert json.loads((folder / f"{place}.meta.json").read_text("utf-8"))["checkpoint"] == shown(path.name)
     assert not list(folder.glob(".*"))
 
