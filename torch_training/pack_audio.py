@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np  # noqa: E402
 import soundfile  # noqa: E402
 
-from src.audio.files import AUDIO_SUFFIXES, probe, read_pcm16, read_span, resample, to_pcm16  # noqa: E402
+from src.audio.files import probe, read_pcm16, read_span, resample, to_pcm16  # noqa: E402
+from src.audio.formats import in_corpus  # noqa: E402
 from src.audio.levels import protect  # noqa: E402
 from src.core.command_line import parse_args  # noqa: E402
 from src.core.errors import UserError, disk_errors, run_cli  # noqa: E402
@@ -86,7 +87,7 @@ def contents(config):
     if (folder / MANIFEST_NAME).exists():
         yield from record_contents(folder, rate)
         return
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES
+    paths = sorted(p for p in folder.rglob("*") if in_corpus(p)
                    and not any(part.startswith(".") for part in p.relative_to(folder).parts))
     if not paths:
         raise UserError(f"--in_dir {folder}: no wav or FLAC in it")

@@ -35,7 +35,7 @@ from src.separation.separate_many import Batch
 from src.separation.separator import Separator
 from src.weights import checkpoint
 from src.weights.trained_model import load_model
-from tests import one_process
+from tests.helpers import one_process
 from tests.helpers.synth import ROOT, voice, write_subset
 from tests.helpers.voices import write_noises, write_voices
 from tests.unit.separation.test_separator import Bands

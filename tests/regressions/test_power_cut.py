@@ -36,7 +36,7 @@ from src.training.config import TrainConfig
 from src.training.run_folder import LOG_FIELDS, RunFolder
 from src.training.train_step import build_optimizer
 from src.weights import checkpoint
-from tests import one_process
+from tests.helpers import one_process
 from tests.helpers.synth import write_subset
 from tests.helpers.voices import write_noises, write_voices
 
