@@ -7,6 +7,16 @@ the run, so that a job that was interrupted goes on. The environment variable DP
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html
 """
 
+if __name__ == "__main__":  # python -m src.container: signals are looked after before anything else is loaded
+    from src.errors import run_cli
+
+    def start(argv):
+        from src.container import main
+
+        return main(argv)
+
+    run_cli(start)
+
 import contextlib
 import dataclasses
 import json
@@ -23,7 +33,7 @@ import yaml
 
 from src import ready_models
 from src.config import ModelConfig, TrainConfig
-from src.errors import UserError, run_cli
+from src.errors import UserError
 from src.files import ROOT, copy, write
 from src.options import check_value, option_names, suggestion
 from src.recipe import SCRIPT_KEY, read_yaml
@@ -248,7 +258,3 @@ def main(argv):
         command = serve_command(folders, os.environ)
         os.execv(command[0], command)
     raise UserError("expected train or serve")
-
-
-if __name__ == "__main__":
-    run_cli(main)

@@ -10,6 +10,7 @@ from src.corpus import describe, find_subsets, pair
 from src.errors import UserError, disk_errors
 from src.librimix_corpus import complain, metadata_subsets
 from src.manifest import Manifest
+from src.names import shown
 from src.shards import shard_entry, write_all, write_job
 from src.target import Target
 from src.workers import worker_pool
@@ -96,7 +97,7 @@ def _find(config):
 
 def output_names(names, config):
     """{subset: folder name}, with --train_name and --test_name applied."""
-    new_names = {name: name for name in names}
+    new_names = {name: shown(name) for name in names}  # MindSpore needs UTF-8
     for flag, new, fits in (("train_name", config.train_name, lambda n: n.startswith("train") or n == "tr"),
                             ("test_name", config.test_name, lambda n: n in ("test", "tt"))):
         if new:
