@@ -25,7 +25,6 @@ WAV_MOST = 0xFFFFFFFF  # bytes of samples that a wav's header can tell of
 TOO_LONG = "a wav of more than 4 GB without a length: it cannot be read to its end; convert it to w64 or flac"
 FEW = 4096  # bytes behind the samples that nobody misses
 TAGS = (b"ID3", b"TAG")
-MOST_JUNK = 0.1  # of an mp3's bytes may be damaged
 OGG_HEAD = 27  # bytes of a page's header before its table of segments
 
 
@@ -88,7 +87,8 @@ def _mpeg(file, start, end):
     if not found:
         return None
     notes = (f"damaged: {junk} bytes of it are no MP3 and are left out",) if junk > mp3_index.GAP else ()
-    problem = f"damaged: {junk} of its {end - start} bytes are no MP3" if junk > MOST_JUNK * (end - start) else None
+    problem = f"damaged: {junk} or more of its {end - start} bytes are no MP3" if junk > mp3_index.MOST_JUNK * (
+        end - start) else None
     return Layout(tuple(Link(*run) for run in found), problem, notes)
 
 

@@ -5,6 +5,7 @@ Here the index is compared with the bytes that are there. Where it does not cove
 frames of one kind, each with its own index if it has one, as files joined by ``cat`` have.
 """
 
+import re
 from collections import namedtuple
 
 # A run of frames. start, end: offsets; patches: see src.audio.view.View: of the index, so that it ends nothing;
@@ -16,6 +17,10 @@ BLOCK = 1 << 20
 CHAIN = 3  # frames that must follow each other, so that a chance pattern is not taken for one
 SLACK = 4096  # bytes behind what an index speaks of that may be a frame or two, or tags
 GAP = 512  # bytes between frames that libmpg123 passes over; its limit is 1024
+MOST_JUNK = 0.1  # of the bytes may be damaged; with more nobody looks on
+FRAME = re.compile(rb"\xff(?=[\xe2-\xff][\x10-\xef])")  # what a frame may begin with
+START = re.compile(FRAME.pattern + rb"|ID3[\2-\4]|APETAGEX|TAG")  # or a tag
+OVERLAP = 8192  # bytes, more than three frames
 MOST_RATIO = 64  # the largest bit rate over the smallest
 INDEX_BYTES = 64  # of a frame, that tell whether it is an index
 
@@ -86,11 +91,12 @@ def _run(peek, first, end):
 def _spans(peek, first):
     """[(start, end)] of the runs from ``first`` on, and the number of bytes that are neither frames nor tags."""
     spans, begin, at, last, kind, junk = [], first, first, first, None, 0
-    while at is not None and at + 4 <= peek.end:
+    most = MOST_JUNK * (peek.end - first)
+    while at is not None and at + 4 <= peek.end and junk <= most:
         data = peek(at, INDEX_BYTES)
         header = _header(data, 0)
         if header is None or (kind not in (None, header[0]) and not _is_chain(peek(at, SEARCH), 0)):
-            at, lost = _resync(peek, at)
+            at, lost = _resync(peek, at, most)
             junk += lost
             continue
         if last > begin and (kind != header[0] or at - last > GAP or _index(data)):
@@ -101,21 +107,24 @@ def _spans(peek, first):
     return [*spans, (begin, last)], junk
 
 
-def _resync(peek, at):
-    """(where the next frames begin or None, how many bytes before them are no tags)."""
+def _resync(peek, at, most):
+    """(where the next frames begin or None, how many bytes before them are no tags); gives up after ``most`` such."""
     lost = 0
-    while at < peek.end:
-        tag = _tag_bytes(peek, at)
-        if tag:
-            at += tag
-            continue
+    while at < peek.end and lost <= most:
         data = peek(at, SEARCH)
-        found = _first_frame(data)
-        if found == 0:
-            return at, lost
-        tags = [place for word in (b"ID3", b"APETAGEX", b"TAG") if (place := data.find(word, 1)) > 0]
-        step = min([*tags, found or len(data), max(len(data) - 8, 1)])
-        at, lost = at + step, lost + step
+        step = len(data) if at + len(data) >= peek.end else len(data) - OVERLAP
+        tag = 0
+        for match in START.finditer(data):
+            place = match.start()
+            if place >= step:
+                break
+            if data[place] == 0xFF:
+                if _is_chain(data, place):
+                    return at + place, lost + place
+            elif tag := _tag_bytes(peek, at + place):
+                step = place
+                break
+        at, lost = at + step + tag, lost + step
     return None, lost
 
 
@@ -144,12 +153,8 @@ def skip_id3(file, start):
 
 def _first_frame(data, alone=True):
     """Where the first of some frames of one kind begins, or None; ``alone``: less than three, if that is all."""
-    at = data.find(b"\xff")
-    while at >= 0:
-        if _is_chain(data, at, alone):
-            return at
-        at = data.find(b"\xff", at + 1)
-    return None
+    places = (match.start() for match in FRAME.finditer(data))
+    return next((at for at in places if _is_chain(data, at, alone)), None)
 
 
 def _is_chain(data, at, alone=True):

@@ -7,6 +7,16 @@ the run, so that a job that was interrupted goes on. The environment variable DP
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html
 """
 
+if __name__ == "__main__":  # python -m src.container.sagemaker: signals are looked after before anything else is loaded
+    from src.core.errors import run_cli
+
+    def start(argv):
+        from src.container.sagemaker import main
+
+        return main(argv)
+
+    run_cli(start)
+
 import contextlib
 import dataclasses
 import json
@@ -21,7 +31,7 @@ from pathlib import Path
 
 import yaml
 
-from src.core.errors import UserError, run_cli
+from src.core.errors import UserError
 from src.core.files import ROOT, copy, write
 from src.core.options import check_value, option_names, suggestion
 from src.core.recipe import SCRIPT_KEY, read_yaml
@@ -248,7 +258,3 @@ def main(argv):
         command = serve_command(folders, os.environ)
         os.execv(command[0], command)
     raise UserError("expected train or serve")
-
-
-if __name__ == "__main__":
-    run_cli(main)

@@ -9,7 +9,6 @@ import errno
 import hashlib
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from src.core.names import shown
@@ -54,8 +53,25 @@ def sync_all(paths):
         for path in paths:
             sync(path)
         return
+    with syncing() as later:
+        for path in paths:
+            later(path)
+
+
+@contextlib.contextmanager
+def syncing():
+    """Yields a function that brings a file to the disk while other work goes on; at the end all of them are there.
+
+    Raises:
+        OSError: of the first for which the disk fails.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # slow to import, and most scripts have few files
+
     with ThreadPoolExecutor(SYNC_THREADS) as pool:
-        list(pool.map(sync, paths))
+        waiting = []
+        yield lambda path: waiting.append(pool.submit(sync, path))
+        for result in waiting:
+            result.result()
 
 
 def sync_tree(folder, contents=True):

@@ -4,6 +4,16 @@ What msrun does not do: its Ctrl-C kills the workers at once, and a killed worke
 traceback. Here Ctrl-C lets them save, and the end of a worker is told in a line.
 """
 
+if __name__ == "__main__":  # python -m src.distributed.launch: signals are looked after before anything else is loaded
+    from src.core.errors import run_cli
+
+    def start(argv):
+        from src.distributed.launch import main
+
+        return main(argv)
+
+    run_cli(start)
+
 import os
 import re
 import signal
@@ -247,9 +257,3 @@ def _signal_name(number):
         return signal.Signals(number).name
     except ValueError:
         return "unknown"
-
-
-if __name__ == "__main__":
-    from src.core.errors import run_cli
-
-    run_cli(main)

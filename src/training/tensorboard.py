@@ -19,10 +19,10 @@ def writer_class():
         UserError: it is not installed.
     """
     try:
-        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX import event_file_writer
     except ImportError:
         raise UserError("--tensorboard needs tensorboardX: pip install tensorboardX==2.6.5") from None
-    return EventsWriter
+    return event_file_writer.EventsWriter
 
 
 class EventFiles:

@@ -88,7 +88,7 @@ def test_an_mp3_with_damage_within(tmp_path):
     got, notes, _ = read(tmp_path / "a.mp3")
     assert len(got) == 40 * RATE and "damaged: 3000 bytes of it are no MP3 and are left out" in notes
     (tmp_path / "a.mp3").write_bytes(data + junk * 20 + data)
-    with pytest.raises(AudioError, match="a.mp3: damaged: 60000 of its"):
+    with pytest.raises(AudioError, match="a.mp3: damaged: [0-9]* or more of its [0-9]* bytes are no MP3"):
         read(tmp_path / "a.mp3")
 
 

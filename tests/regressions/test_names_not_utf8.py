@@ -110,6 +110,7 @@ def test_records_and_evaluation(tmp_path, monkeypatch):
     (tmp_path / "tree").rename(tree.parent)
     rename(tree)
     preprocess(PreprocessConfig(in_dir=str(tree), out_dir=str(tmp_path / "data")))
+    assert (tmp_path / "data" / "test").is_dir()
     manifest = load_manifest(tmp_path / "data" / "test")
     assert manifest.rows == 3 and not manifest.skipped and SHOWN in manifest.corpus
     assert open_data(tmp_path / "data" / "test").ids == open_data(tree).ids == [SHOWN, "utt0001", "utt0002"]
@@ -155,11 +156,9 @@ def test_mixtures_of_such_voices(tmp_path, monkeypatch):
     # the same from the table, as preprocess.py is given it
     preprocess(PreprocessConfig(librispeech_dir=str(voices), wham_dir=str(noises), metadata=str(table),
                                 out_dir=str(tmp_path / "records"), num_workers=1))
-    named = tmp_path / "train"
-    voices.rename(named)  # the records' folder has the name of theirs
-    preprocess_recordings(PreprocessConfig(in_dir=str(named), out_dir=str(tmp_path / "speech"), task="speech",
+    preprocess_recordings(PreprocessConfig(in_dir=str(voices), out_dir=str(tmp_path / "speech"), task="speech",
                                            num_workers=1))
-    assert set(load_manifest(tmp_path / "speech" / "train").speakers) == {SHOWN, "ben"}
+    assert set(load_manifest(tmp_path / "speech" / f"voices{SHOWN}").speakers) == {SHOWN, "ben"}
 
 
 def test_records_need_a_path_that_is_utf8(tmp_path):

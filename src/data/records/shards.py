@@ -11,7 +11,7 @@ from pathlib import Path
 
 from src import __version__
 from src.core.errors import UserError
-from src.core.files import sha256, sync_all, write
+from src.core.files import sha256, syncing, write
 from src.core.progress import Progress
 from src.data.corpora.subset import Skip
 from src.data.records.mindrecord import MAX_PAGE_BYTES, page_bytes, row, row_bytes, row_checksum, write_shard
@@ -97,17 +97,10 @@ def write_job(job, tick):
         tick(len(job.items))
         return kept
     job.note.unlink(missing_ok=True)
-    written = _write(job, tick)
-    sync_all(_files(job, written))  # all at a time: thousands of small wavs would wait for the disk one by one
+    with syncing() as keep:  # thousands of small wavs would wait for the disk one by one
+        written = _write(job, tick, keep)
     write(job.note, json.dumps({"key": job.key, **written._asdict()}))
     return written
-
-
-def _files(job, written):
-    """Paths of the files that a job has written."""
-    shard = [job.path, Path(f"{job.path}.db")] if job.path and written.lengths else []
-    wavs = [job.wav_dir / name for facts in written.wav_facts for name in job.recipe.wav_names(facts[0])]
-    return shard + wavs
 
 
 def _read_note(job):
@@ -140,7 +133,7 @@ def _is_whole(job, written):
     return digest.hexdigest() == written.wavs_sha256
 
 
-def _write(job, tick):
+def _write(job, tick, keep):
     lengths, skipped, crc32, wav_facts = [], defaultdict(list), [], []
     digest = hashlib.sha256()
 
@@ -158,6 +151,7 @@ def _write(job, tick):
             if job.wav_dir:
                 for name, content in loaded.wavs.items():
                     (job.wav_dir / name).write_bytes(content)
+                    keep(job.wav_dir / name)
                     digest.update(content)
                 wav_facts.append(loaded.wav_facts)
             item = row(loaded.id, job.first + len(lengths), job.sample_rate, loaded.mixture, loaded.sources)
@@ -171,6 +165,8 @@ def _write(job, tick):
             pass
     elif write_shard(job.path, rows(), job.page):
         files = (job.path, f"{job.path}.db")
+        for name in files:
+            keep(name)
         sizes, sums = [os.stat(name).st_size for name in files], [sha256(name) for name in files]
     return Written(job.first, lengths, dict(skipped), *sizes, *sums, crc32, wav_facts, digest.hexdigest())
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from src.core.errors import UserError, disk_errors
+from src.core.names import shown
 from src.core.worker_pool import worker_pool
 from src.data.corpora.librimix import complain, metadata_subsets
 from src.data.corpora.mixture_tree import describe, find_subsets, pair
@@ -96,7 +97,7 @@ def _find(config):
 
 def output_names(names, config):
     """{subset: folder name}, with --train_name and --test_name applied."""
-    new_names = {name: name for name in names}
+    new_names = {name: shown(name) for name in names}  # MindSpore needs UTF-8
     for flag, new, fits in (("train_name", config.train_name, lambda n: n.startswith("train") or n == "tr"),
                             ("test_name", config.test_name, lambda n: n in ("test", "tt"))):
         if new:
