@@ -23,5 +23,5 @@ find_valid_dir "$data_dir"
 export DEVICE_TARGET="${DEVICE_TARGET:-Ascend}"
 export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
 # The launcher takes this shell's place, so that a signal to it reaches the job.
-exec "$PYTHON" -m src.distributed.launch "$device_num" "$distribute" "$rank_table" --config_path "$ROOT/configs/dprnn_libri2mix.yaml" \
+exec "$PYTHON" -m src.distributed "$device_num" "$distribute" "$rank_table" --config_path "$ROOT/configs/dprnn_libri2mix.yaml" \
     --train_dir "$data_dir" --valid_dir "$valid_dir" --device_target "$DEVICE_TARGET" "$@"

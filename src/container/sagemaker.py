@@ -7,16 +7,6 @@ the run, so that a job that was interrupted goes on. The environment variable DP
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html
 """
 
-if __name__ == "__main__":  # python -m src.container.sagemaker: signals are looked after before anything else is loaded
-    from src.core.errors import run_cli
-
-    def start(argv):
-        from src.container.sagemaker import main
-
-        return main(argv)
-
-    run_cli(start)
-
 import contextlib
 import dataclasses
 import json

@@ -4,16 +4,6 @@ What msrun does not do: its Ctrl-C kills the workers at once, and a killed worke
 traceback. Here Ctrl-C lets them save, and the end of a worker is told in a line.
 """
 
-if __name__ == "__main__":  # python -m src.distributed.launch: signals are looked after before anything else is loaded
-    from src.core.errors import run_cli
-
-    def start(argv):
-        from src.distributed.launch import main
-
-        return main(argv)
-
-    run_cli(start)
-
 import os
 import re
 import signal

@@ -59,9 +59,9 @@ def test_ctrl_c_reaches_a_bash_script_and_its_tee(tmp_path):
     assert (tmp_path / "eval.log").read_text() == "interrupted\n"
 
 
-@pytest.mark.parametrize("module", ["launch", "container"])
+@pytest.mark.parametrize("module", ["distributed", "container"])
 def test_a_module_that_is_run(module, tmp_path):
-    path = library(tmp_path, "SIGINT", module={"launch": "psutil", "container": "yaml"}[module])
+    path = library(tmp_path, "SIGINT", module={"distributed": "psutil", "container": "yaml"}[module])
     done = start([sys.executable, "-m", f"src.{module}", "train"], path, tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
