@@ -1,6 +1,7 @@
 """Graph mode on CPU for every test that uses MindSpore."""
 
 import os
+import signal
 import tempfile
 
 import pytest
@@ -9,6 +10,8 @@ os.environ.setdefault("GLOG_v", "3")
 
 
 def pytest_configure(config):
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # of a job in the background, and so of what tests start
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     from src.core.device import setup
 
     setup("CPU")

@@ -148,7 +148,7 @@ class Reader:
         self._view = None if is_whole(link, self.path) else View(self.path, link.start, link.end, link.patches,
                                                                  link.hole)
         with c_stderr_silent():
-            self._file = Stream(self._view or str(self.path))
+            self._file = Stream(self._view or os.fsencode(self.path))
 
     def _decode(self, reason, wanted):
         """The file by ffmpeg, if that is ``wanted``, after libsndfile failed for ``reason``."""

@@ -121,7 +121,7 @@ def records(folders, work, sample_rate):
     Raises:
         UserError: no channel `training`, or one that cannot be understood.
     """
-    from src import channel  # NumPy and soundfile: serving does without
+    from src.container import data_channel as channel  # NumPy and soundfile: serving does without
 
     training, validation = folders.data / "training", folders.data / "validation"
     if not training.is_dir():

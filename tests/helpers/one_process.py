@@ -12,5 +12,5 @@ def in_this_process(function, _count):
 
 def use(monkeypatch):
     """No worker processes for preprocess.py and mix.py."""
-    for module in ("preprocess", "mix_levels", "speech_records"):
-        monkeypatch.setattr(f"src.{module}.worker_pool", in_this_process)
+    for module in ("records.write_mixtures", "mixing.gains", "records.write_recordings"):
+        monkeypatch.setattr(f"src.data.{module}.worker_pool", in_this_process)

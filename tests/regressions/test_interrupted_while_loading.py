@@ -75,7 +75,7 @@ def test_nothing_is_loaded_before_the_handler_is_there():
         assert [getattr(node, "module", None) for node in imports] == ["src.core.errors"], name
     loaded = subprocess.run([sys.executable, "-c", "import sys, src.core.errors; print(*sys.modules)"], cwd=ROOT,
                             capture_output=True, text=True, check=True).stdout.split()
-    assert {name for name in loaded if name.startswith("src.")} == {"src.core.errors", "src.core.signals"}
+    assert {name for name in loaded if name.startswith("src.")} == {"src.core", "src.core.errors", "src.core.signals"}
     assert not {"numpy", "yaml", "json", "argparse"} & set(loaded)
 
 

@@ -179,7 +179,7 @@ def test_models(tmp_path):
     mixture = np.random.default_rng(0).normal(0, 0.1, (1, 500)).astype(np.float32)
     expected = load_model(path)(mixture)
     for form in ("MINDIR", "ONNX"):
-        made, _ = export(ExportConfig(ckpt_path=str(path), file_format=form, device_target="CPU"))
+        made, _ = export(ExportConfig(model_path=str(path), file_format=form, device_target="CPU"))
         assert made.parent == folder and np.abs(load_model(made)(mixture) - expected).max() < 1e-4
     assert json.loads((folder / f"{place}.meta.json").read_text("utf-8"))["checkpoint"] == shown(path.name)
     assert not list(folder.glob(".*"))
