@@ -18,7 +18,7 @@ def main(argv):
 
     def dumping(self):
         if not self.world.lead:  # whoever writes, writes through these
-            for name in ("_write", "_link"):
+            for name in ("write", "link"):
                 setattr(trainer.sys.modules["src.training.run_folder"], name, lambda *_: opened.append("file"))
             trainer.checkpoint.save = lambda *_, **__: opened.append("checkpoint")
         best = run(self)

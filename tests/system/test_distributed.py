@@ -61,7 +61,8 @@ def validations(folder):
 def test_two_processes_equal_one_with_twice_the_batch(data, alone, tmp_path):
     words = [str(Path(sys.executable).with_name("msrun")),
              "--worker_num=2", "--local_worker_num=2", f"--master_port={8200 + os.getpid() % 700}", "--join=True",
-             f"--log_dir={tmp_path / 'logs'}", "--cluster_time_out=300", str(ROOT / "tests" / "rank_run.py"),
+             f"--log_dir={tmp_path / 'logs'}", "--cluster_time_out=300",
+             str(ROOT / "tests" / "helpers" / "rank_run.py"),
              "--distribute", "1", *map(str, flags(data, tmp_path / "m")), *map(str, HALF)]
     environment = os.environ | {"RANK_DUMP": str(tmp_path), "PYTHONPATH": str(ROOT), "LOCAL_WORKER_NUM": "2",
                                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}

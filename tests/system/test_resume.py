@@ -60,7 +60,7 @@ def test_kill_at_any_moment(data, tmp_path):
     kills = [("checkpoint", rng.randint(1, 5)), ("rename", rng.randint(5, 12)), ("row", rng.randint(2, 3)),
              ("time", round(rng.uniform(0, 0.5), 3))]
     for n, (kind, number) in enumerate(kills):
-        line = [sys.executable, str(ROOT / "tests" / "killed_run.py"), kind, str(number),
+        line = [sys.executable, str(ROOT / "tests" / "helpers" / "killed_run.py"), kind, str(number),
                 *flags(data, folder, *(["--resume"] if n else []))]
         result = subprocess.run(line, capture_output=True, text=True, timeout=300,
                                 env=os.environ | {"PYTHONPATH": str(ROOT)})

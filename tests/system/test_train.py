@@ -58,7 +58,7 @@ def test_log_and_checkpoints(whole):
     config, info, _ = read(whole / "last.ckpt")
     assert info["step"] == 20 and info["epoch"] == 4 and config.kernel_size == 8
     best = read(whole / "best.ckpt")[1]
-    assert best["valid_score"] == pytest.approx(max(float(r["valid_si_snri"]) for r in rows if r["valid_si_snri"]),
+    assert best["valid_score"] == pytest.approx(max(float(r["valid_score"]) for r in rows if r["valid_score"]),
                                                   rel=1e-4)
     assert sorted(p.name for p in whole.iterdir()) == ["best.ckpt", "config.yaml", "last-15.ckpt", "last.ckpt",
                                                           "train_log.csv", "training_curve.png"]
