@@ -30,7 +30,8 @@ import importlib
 from src.core.errors import UserError
 from src.core.options import from_dict, suggestion
 
-FAMILIES = {"dprnn": "src.network.dprnn.family"}
+FAMILIES = {"dprnn": "src.network.dprnn.family",
+            "conv_tasnet": "src.network.conv_tasnet.family"}
 DEFAULT = "dprnn"
 
 
