@@ -1,4 +1,4 @@
-"""Turn a model of Asteroid's DPRNNTasNet into a checkpoint, or a checkpoint into a model of Asteroid's.
+"""Turn a model of Asteroid into a checkpoint, or a checkpoint into a model of Asteroid.
 
     python convert.py --from_asteroid model.pth --out checkpoints/asteroid/best.ckpt
     python convert.py --to_asteroid checkpoints/dprnn/best.ckpt --out model.pth

@@ -17,12 +17,20 @@ constexpr long kMostSpeakers = 8;  // every order of the speakers is tried
 constexpr long kHighestRate = 768000;
 constexpr long kLongest = 1L << 31;  // samples
 
+// "hop", or in files of before it was there half the kernel of the encoder.
+long Hop(const Json &json) {
+  if (json.object().count("hop") > 0) {
+    return json.at("hop").integer(1, kHighestRate);
+  }
+  return json.at("config").at("kernel_size").integer(2, kHighestRate) / 2;
+}
+
 Meta Facts(const Json &json) {
   Meta meta;
   meta.format = json.at("format").string();
   meta.sample_rate = static_cast<int>(json.at("sample_rate").integer(1, kHighestRate));
   meta.speakers = static_cast<int>(json.at("num_spks").integer(1, kMostSpeakers));
-  meta.hop = static_cast<int>(json.at("config").at("kernel_size").integer(2, kHighestRate) / 2);
+  meta.hop = static_cast<int>(Hop(json));
   const Json::Array &input = json.at("input").array();
   if (input.size() != 2) {
     throw Error("expected \"input\": [batch, length]");

@@ -67,6 +67,10 @@ void TestMeta() {
   CHECK(!Thrown([&] { with("2", "9"); }).empty());
   CHECK(!Thrown([&] { with("[null, null]", "[null]"); }).empty());
   CHECK(!Thrown([&] { with("16", "1"); }).empty());
+  CHECK(with("\"config\": {\"kernel_size\": 16}", "\"hop\": 5").hop == 5);
+  CHECK(with("\"config\"", "\"hop\": 5, \"config\"").hop == 5);
+  CHECK(!Thrown([&] { with("\"config\"", "\"hop\": 0, \"config\""); }).empty());
+  CHECK(!Thrown([&] { with("\"config\"", "\"hop\": null, \"config\""); }).empty());
   CHECK(!Thrown([&] { with("\"num_spks\"", "\"speakers\""); }).empty());
 }
 

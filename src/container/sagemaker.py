@@ -26,7 +26,7 @@ from src.core.files import ROOT, copy, write
 from src.core.options import check_value, option_names, suggestion
 from src.core.recipe import SCRIPT_KEY, read_yaml
 from src.network import registry
-from src.training.config import TrainConfig
+from src.training.config import TrainConfig, options_class
 from src.weights import ready_models
 
 MODEL = "model.ckpt"
@@ -108,7 +108,8 @@ def make_recipe(folders, work):
         values = vars(read(start)[0]) | FINE_TUNE
     name = recipe or ("" if start else "dprnn_fast")
     if name:
-        values |= read_yaml(ROOT / "configs" / f"{Path(name).stem}.yaml", TrainConfig)
+        path = ROOT / "configs" / f"{Path(name).stem}.yaml"
+        values |= read_yaml(path, options_class(["--config_path", str(path)]))
     values |= settings
     path = work / "recipe.yaml"
     path.write_text(yaml.safe_dump({SCRIPT_KEY: "train", **values}), encoding="utf-8")

@@ -11,7 +11,7 @@ import yaml
 
 from src.core.errors import UserError
 from src.core.options import option_names, script_name, suggestion
-from src.core.scripts import config_classes
+from src.core.scripts import config_classes, every_config_class
 
 SCRIPT_KEY = "script"
 
@@ -97,7 +97,8 @@ def _refuse_other_script(owner, cls, where):
 def _refuse_foreign(values, cls, where):
     """Keys that are not options of ``cls``: nobody's, or another script's."""
     names = option_names(cls)
-    owners = {key: [f"{script_name(other)}.py" for other in config_classes() if key in option_names(other)]
+    owners = {key: list(dict.fromkeys(f"{script_name(other)}.py" for other in every_config_class()
+                                      if key in option_names(other)))
               for key in values if key not in names}
     for key, scripts in owners.items():
         if not scripts:

@@ -23,3 +23,9 @@ def config_class(script):
 def config_classes():
     """Those of all scripts."""
     return [config_class(script) for script in OPTIONS]
+
+
+def every_config_class():
+    """Those of all scripts, and train.py's for each network family."""
+    train = importlib.import_module(OPTIONS["train"][0])
+    return [*config_classes(), *train.classes_of_families()]

@@ -104,13 +104,15 @@ def import_asteroid(config):
         arguments, assumed = theirs.arguments_of(state, path)
     for name in FLAGS:  # a flag wins over the file
         if getattr(config, name):
+            if name not in theirs.ARGUMENTS:
+                raise UserError(f"--{name}: {path} is a {model}, which has no such option")
             key, value = theirs.argument(name, getattr(config, name))
             arguments[key] = value
             assumed = [other for other in assumed if other != key]
     model_config = theirs.to_config(arguments, path)
     network = build(model_config)
     try:
-        values = from_state_dict(network, state, theirs.to_asteroid)
+        values = from_state_dict(network, state, theirs.key_of(model_config))
     except (KeyError, ValueError) as error:
         raise UserError(f"{path}: its arrays do not fit its arguments: {' '.join(map(str, error.args))}") from None
     checkpoint.load_weights(network, values, path)
@@ -118,13 +120,13 @@ def import_asteroid(config):
     return model_config, [theirs.option_of(name) for name in assumed]
 
 
-def from_state_dict(network, state, to_asteroid):
+def from_state_dict(network, state, key_of):
     """Asteroid's arrays as values for ``network``.
 
     Args:
         network (nn.Cell): ours, of the same configuration.
         state (dict[str, ndarray]): Asteroid's state dict.
-        to_asteroid: function from our parameter name to its key.
+        key_of: function from our parameter name to its key.
     Returns:
         dict[str, ndarray]: our parameter name -> float32 values of our shape.
     Raises:
@@ -132,7 +134,7 @@ def from_state_dict(network, state, to_asteroid):
     """
     values = {}
     for parameter in network.trainable_params():
-        array = np.asarray(state[to_asteroid(parameter.name)], np.float32)
+        array = np.asarray(state[key_of(parameter.name)], np.float32)
         if array.size != parameter.size:
             raise ValueError(f"{parameter.name}: {parameter.shape} here, {array.shape} there")
         values[parameter.name] = array.reshape(parameter.shape)
@@ -147,8 +149,10 @@ def export_asteroid(config):
     theirs = family_of(model_config).asteroid
     if theirs is None:
         raise UserError(f"{config.to_asteroid}: Asteroid has no equal of the network family {model_config.family}")
-    state = {theirs.to_asteroid(name): array.reshape(theirs.their_shape(name, array.shape))
+    key_of = theirs.key_of(model_config)
+    state = {key_of(name): array.reshape(theirs.their_shape(name, array.shape))
              for name, array in values.items()}
+    state |= {name: np.zeros(shape, np.float32) for name, shape in theirs.idle_arrays(model_config).items()}
     write_asteroid(config.out, theirs.MODEL, theirs.to_arguments(model_config, config.to_asteroid), state)
 
 

@@ -24,12 +24,13 @@ class ExportConfig(DeviceConfig):
 
 @dataclass
 class ConvertConfig:
-    """convert.py: models of Asteroid's DPRNNTasNet to checkpoints and back."""
+    """convert.py: models of Asteroid to checkpoints and back."""
 
     from_asteroid: str = option("", ".pth of model.serialize() or a state dict (needs torch), or .npz of its arrays")
     to_asteroid: str = option("", "checkpoint, for Asteroid")
     out: str = option("", "output: .ckpt, or for --to_asteroid .pth (needs torch) or .npz")
     sample_rate: int = option(0, "Hz, where the file does not state it; 0: as the file says, else 8000", low=0)
     K: int = option(0, "chunk length, where the file does not state it; 0: as the file says, else 100", low=0)
-    norm: str = option("", "norm, where the file does not state it: gln or ln", choices=("", "gln", "ln"))
-    mask_act: str = option("", "mask activation, where the file does not state it", choices=("", "relu", "sigmoid"))
+    norm: str = option("", "norm, where the file does not state it", choices=("", "gln", "cln", "ln"))
+    mask_act: str = option("", "mask activation, where the file does not state it", choices=("", "relu", "sigmoid",
+                          "softmax"))

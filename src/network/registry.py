@@ -16,6 +16,11 @@ To add one, write a package with a module ``family``, and add its line here. The
     recompute           function(network, count): see ``--recompute``; None: it has nothing to run again
     asteroid            module that turns models of Asteroid into checkpoints and back; None: there is none
 
+The network has the parts ``encoder``, ``separator`` (whose products ``--amp`` sets) and ``decoder``, the attributes
+``config``, and ``next_draw``, None where it has no dropout. Its convolutions that MindSpore's CPU runs slowly are
+written as products; see src/network/layers. A family has a page docs/LANGUAGE/NAME.md, with hyphens, that lists its
+options.
+
 Nothing of these imports MindSpore before it is called.
 """
 
@@ -25,7 +30,8 @@ import importlib
 from src.core.errors import UserError
 from src.core.options import from_dict, suggestion
 
-FAMILIES = {"dprnn": "src.network.dprnn.family"}
+FAMILIES = {"dprnn": "src.network.dprnn.family",
+            "conv_tasnet": "src.network.conv_tasnet.family"}
 DEFAULT = "dprnn"
 
 

@@ -86,4 +86,9 @@ def options_class(argv):
     return train_config(chosen(argv, "network", networks.DEFAULT))
 
 
+def classes_of_families():
+    """The class of train.py's options for each network family."""
+    return [train_config(name) for name in networks.FAMILIES]
+
+
 TrainConfig = train_config()

@@ -23,6 +23,7 @@ from src.network.registry import FAMILIES, family_of
 from src.weights.checkpoint_file import parse, weights_of
 from src.weights.onnx_runtime import load_onnx
 
+LAYERS = "src/network/layers"  # graphs are made of these and of their families
 TOLERANCE = 1e-4  # largest absolute difference from the checkpoint, samples in [-1, 1]
 KEPT = 20  # graphs in the cache; the ones not used for longest go first
 NAME = re.compile(r"[0-9a-f]{64}-[0-9a-f]{16}\.onnx|\.[0-9a-f]{64}-[0-9a-f]{16}\..+")
@@ -90,8 +91,9 @@ def _version():
 
     digest = hashlib.sha256(onnxruntime.__version__.encode())
     # another graph follows from other code
-    for name in FAMILIES.values():
-        for path in sorted((files.ROOT / name.replace(".", "/")).parent.glob("*.py")):
+    folders = [(files.ROOT / name.replace(".", "/")).parent for name in FAMILIES.values()]
+    for folder in (*folders, files.ROOT / LAYERS):
+        for path in sorted(folder.glob("*.py")):
             digest.update(path.read_bytes())
     digest.update(Path(__file__).read_bytes())
     return digest.hexdigest()[:16]

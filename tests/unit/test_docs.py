@@ -1,5 +1,6 @@
 """README and docs: both languages say the same, and what they name exists."""
 
+import dataclasses
 import re
 from collections import Counter
 
@@ -7,9 +8,10 @@ import pytest
 
 from scripts import make_options_doc
 from src.core.command_line import parse_args
-from src.core.scripts import config_classes
+from src.core.scripts import config_classes, every_config_class
 from src.evaluation.config import EvalConfig
-from src.training.config import TrainConfig
+from src.network import registry
+from src.training.config import TrainConfig, options_class
 from tests.helpers.documents import PAGES, read_page, slug, split_commands, without_comments, words_in
 from tests.helpers.synth import ROOT
 
@@ -54,7 +56,21 @@ def test_readme_is_short_and_leads_to_every_page(path):
     folder = "docs/en" if path == "README.md" else "docs/zh"
     linked = {link.partition("#")[0].rpartition("/")[2]
               for page in (path, f"{folder}/code-map.md") for link in read_page(page).links}
-    assert {page.name for page in (ROOT / folder).glob("*.md")} <= linked
+    families = {page_of(name) for name in registry.FAMILIES}  # registry.py says where they are
+    assert {page.name for page in (ROOT / folder).glob("*.md")} - families <= linked
+
+
+def page_of(family):
+    return "model.md" if family == registry.DEFAULT else f"{family.replace('_', '-')}.md"
+
+
+@pytest.mark.parametrize("folder", ["docs/en", "docs/zh"])
+@pytest.mark.parametrize("name", [name for name in registry.FAMILIES if name != registry.DEFAULT])
+def test_a_family_has_a_page_with_its_options_and_defaults(name, folder):
+    rows = dict(re.findall(r"^\| `(\w+)` \| `?([^|`]*)`? \|", read_page(f"{folder}/{page_of(name)}").text, re.M))
+    fields = dataclasses.fields(registry.family(name).Config)
+    assert {field.name: str(int(field.default) if isinstance(field.default, bool) else field.default)
+            for field in fields} == {key: value for key, value in rows.items() if key in {f.name for f in fields}}
 
 
 @pytest.mark.parametrize("path", ["README.md", "README_CN.md"])
@@ -126,7 +142,8 @@ def check_command(words):
     if program in OTHER_PROGRAMS:
         return
     if program == "python" and script in ROOT_SCRIPTS:
-        parse_args(ROOT_SCRIPTS[script], arguments, "input" if script == "separate.py" else None)
+        cls = options_class(arguments) if script == "train.py" else ROOT_SCRIPTS[script]
+        parse_args(cls, arguments, "input" if script == "separate.py" else None)
     elif program == "python":
         known = options_of(script)
         for flag in flags(arguments):
@@ -167,7 +184,7 @@ def fields(*classes):
 
 @pytest.mark.parametrize("path", EVERY_PAGE)
 def test_flags_named_in_sentences_exist(path):
-    known = fields(*config_classes()) | cpp_flags() | {"--config_path", "--help"}
+    known = fields(*every_config_class()) | cpp_flags() | {"--config_path", "--help"}
     for folder in ("benchmarks", "scripts"):
         for script in (ROOT / folder).glob("*.py"):
             known |= options_of(script.relative_to(ROOT))

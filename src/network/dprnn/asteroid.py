@@ -5,8 +5,8 @@ from src.core.options import from_dict
 from src.network.dprnn.asteroid_names import to_asteroid
 from src.network.dprnn.config import ModelConfig
 
-__all__ = ["MODEL", "MARK", "argument", "arguments_of", "option_of", "their_shape", "to_arguments", "to_asteroid",
-           "to_config"]
+__all__ = ["ARGUMENTS", "MARK", "MODEL", "argument", "arguments_of", "idle_arrays", "key_of", "option_of",
+           "their_shape", "to_arguments", "to_asteroid", "to_config"]
 
 MODEL = "DPRNNTasNet"
 MARK = "masker.net.0.intra_RNN.rnn.weight_hh_l0"  # an array that only this model has
@@ -100,6 +100,16 @@ def to_arguments(config, path):
     return {**arguments, "fb_name": "free", "stride": config.kernel_size // 2, "norm_type": norms[config.norm],
             "in_chan": config.in_channels, "hop_size": config.K // 2, "num_layers": 1, "use_mulcat": False,
             "encoder_activation": None}
+
+
+def key_of(config):
+    """The function from a parameter name of ours to its key in Asteroid's state dict."""
+    return to_asteroid
+
+
+def idle_arrays(config):
+    """{name: shape} of arrays that Asteroid's model has although nothing reads them: none."""
+    return {}
 
 
 def their_shape(name, shape):

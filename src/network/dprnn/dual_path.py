@@ -1,27 +1,13 @@
 """The dual-path RNN separator (Luo, Chen & Yoshioka 2020, arXiv 1910.06379, sections 2.1-2.3)."""
 
-import mindspore as ms
-from mindspore import Parameter, nn, ops
-from mindspore.common.initializer import initializer
+from mindspore import nn, ops
 
 from src.network.layers.chunking import overlap_add, pad_time, span, split
 from src.network.layers.dropout import build_dropout
 from src.network.layers.linear import Linear
 from src.network.layers.norms import build_norm
+from src.network.layers.prelu import PReLU
 from src.network.layers.rnn import Recurrent
-
-PRELU_SLOPE = 0.25
-
-
-class PReLU(nn.Cell):
-    """One slope for all channels."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = Parameter(initializer(PRELU_SLOPE, (1,), ms.float32), name="weight")
-
-    def construct(self, x):
-        return ops.relu(x) - self.weight * ops.relu(-x)
 
 
 class DualPathBlock(nn.Cell):

@@ -6,9 +6,18 @@ It follows model.py and the papers named there, not onnx_graph.py. Channel-last 
 
 import numpy as np
 
-from src.core.errors import UserError
+from src.network.layers.numpy_layers import (
+    check_shapes,
+    decode,
+    encode,
+    mask_act,
+    normalise,
+    overlap_add,
+    prelu,
+    sigmoid,
+    windows,
+)
 
-NORM_EPS = 1e-8
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
@@ -47,12 +56,7 @@ def parameter_shapes(config):
 
 def check_weights(config, weights, path):
     """Raise :class:`UserError` unless ``weights`` ({name: array}, read from ``path``) has all parameters in shape."""
-    for name, shape in parameter_shapes(config).items():
-        if name not in weights:
-            raise UserError(f"{path}: lacks the parameter {name}: corrupt, or of another architecture")
-        if tuple(weights[name].shape) != shape:
-            raise UserError(f"{path}: {name} is {tuple(weights[name].shape)}, the network has {shape}: of another "
-                            "architecture")
+    check_shapes(parameter_shapes(config), weights, path)
 
 
 def forward(config, weights, mixture):
@@ -73,17 +77,11 @@ class Forward:
         self.config, self.weights = config, weights
 
     def __call__(self, mixture):
-        config, size = self.config, self.config.kernel_size
-        (batch, length), hop = mixture.shape, size // 2
-        frames = max(length - size, 0) // hop + 1
-        encoded = windows(np.pad(mixture, ((0, 0), (0, size)))[..., None], size, frames)[..., 0]
-        encoded = encoded @ self.weights["encoder.weight"].T
+        encoded = encode(mixture, self.weights["encoder.weight"])
         masks = self.masks(encoded)
         if "project.weight" in self.weights:
             encoded = self.linear(encoded, "project")
-        parts = (masks * encoded[:, :, None]) @ self.weights["decoder.weight"]  # [B, L, C, kernel]
-        out = np.pad(overlap_add(np.moveaxis(parts, 2, 3)), ((0, 0), (0, size), (0, 0)))[:, :length]
-        return np.ascontiguousarray(np.moveaxis(out, 2, 1)).reshape(batch, config.num_spks, length)
+        return decode(masks * encoded[:, :, None], self.weights["decoder.weight"], mixture.shape[1])
 
     def masks(self, encoded):
         """[B, L, N] -> [B, L, C, out_channels]."""
@@ -96,33 +94,18 @@ class Forward:
             for axis, path in ((2, "intra"), (1, "inter")):
                 name = f"separator.blocks.{block}.{path}"
                 x = x + self.norm(self.linear(self.along(x, axis, f"{name}_rnn"), f"{name}_linear"), f"{name}_norm")
-        x = np.where(x > 0, x, self.weights["separator.prelu.weight"] * x)
+        x = prelu(x, self.weights["separator.prelu.weight"])
         x = overlap_add(self.linear(x, "separator.expand"))[:, size : size + frames]
         x = x.reshape(batch, frames, config.num_spks, config.bn_channels)
         x = np.tanh(self.linear(x, "separator.gate_tanh")) * sigmoid(self.linear(x, "separator.gate_sigmoid"))
-        x = self.linear(x, "separator.mask")
-        if config.mask_act == "softmax":
-            x = np.exp(x - x.max(2, keepdims=True))
-            return x / x.sum(2, keepdims=True)
-        return np.maximum(x, 0) if config.mask_act == "relu" else sigmoid(x)
+        return mask_act(self.linear(x, "separator.mask"), config.mask_act)
 
     def linear(self, x, name):
         x = x @ self.weights[f"{name}.weight"].T
         return x + self.weights[f"{name}.bias"] if f"{name}.bias" in self.weights else x
 
     def norm(self, x, name):
-        """gln over all axes but the first; ln over channels; cln over everything up to each step of axis 1."""
-        wide = x.astype(np.float64)
-        if self.config.norm == "cln":
-            over = tuple(range(2, x.ndim))
-            count = np.arange(1, x.shape[1] + 1).reshape(-1, *[1] * len(over)) * np.prod(x.shape[2:])
-            mean = np.cumsum(wide.sum(over, keepdims=True), 1) / count
-            variance = np.maximum(np.cumsum((wide**2).sum(over, keepdims=True), 1) / count - mean**2, 0)
-        else:
-            over = tuple(range(1, x.ndim)) if self.config.norm == "gln" else (x.ndim - 1,)
-            mean, variance = wide.mean(over, keepdims=True), wide.var(over, keepdims=True)
-        normed = ((wide - mean) / np.sqrt(variance + NORM_EPS)).astype(np.float32)
-        return normed * self.weights[f"{name}.gamma"] + self.weights[f"{name}.beta"]
+        return normalise(x, self.config.norm) * self.weights[f"{name}.gamma"] + self.weights[f"{name}.beta"]
 
     def along(self, x, axis, name):
         """The RNN ``name`` along one axis of [B, S, K, N], the others are its batch: [B, S, K, directions * H]."""
@@ -165,23 +148,3 @@ def rnn(given, recalled, _, c):
 
 
 CELLS = {"LSTM": lstm, "GRU": gru, "RNN": rnn}
-
-
-def sigmoid(x):
-    return np.float32(0.5) * np.tanh(np.float32(0.5) * x) + np.float32(0.5)  # exp(-x) would overflow
-
-
-def windows(x, size, count):
-    """[B, T, N] -> [B, count, size, N]: windows that begin every size // 2 steps."""
-    places = np.arange(count)[:, None] * (size // 2) + np.arange(size)
-    return x[:, places]
-
-
-def overlap_add(x):
-    """[B, count, size, N] -> [B, T, N]: the sum of windows that begin every size // 2 steps."""
-    batch, count, size, channels = x.shape
-    hop = size // 2
-    out = np.zeros((batch, (count - 1) * hop + size, channels), x.dtype)
-    for number in range(count):
-        out[:, number * hop : number * hop + size] += x[:, number]
-    return out

@@ -16,7 +16,7 @@ from src.network.dprnn.config import ModelConfig
 from src.network.registry import model_part
 from src.separation.config import SeparateConfig
 from src.service.config import ServeConfig
-from src.training.config import TrainConfig
+from src.training.config import TrainConfig, options_class
 from tests.helpers.synth import ROOT
 
 # options of the original repository's scripts, which stay valid
@@ -42,7 +42,8 @@ def test_hyphens_and_underscores_are_one_flag():
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.stem)
 def test_shipped_recipes_parse(path):
-    config = parse_args(TrainConfig, ["--config_path", str(path)])
+    argv = ["--config_path", str(path)]
+    config = parse_args(options_class(argv), argv)
     assert model_part(config).num_spks == 2
 
 

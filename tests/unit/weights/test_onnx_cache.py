@@ -84,7 +84,7 @@ def test_the_name_follows_the_code_and_the_runtime(monkeypatch):
     monkeypatch.setattr(onnxruntime, "__version__", "0.0")
     assert onnx_cache._version.__wrapped__() != before
     monkeypatch.undo()
-    monkeypatch.setattr(onnx_cache, "MAKERS", ("onnx_graph.py",))
+    monkeypatch.setattr(onnx_cache, "LAYERS", "src/network")
     assert onnx_cache._version.__wrapped__() != before
 
 
