@@ -88,7 +88,7 @@ def test_files_that_are_no_models(tmp_path):
     (tmp_path / "cut.npz").write_bytes(cut[: len(cut) // 2])
     np.savez(tmp_path / "part.npz", **{"masker.x": np.zeros(3)})
     for name, word in (("text.npz", "not readable"), ("cut.npz", "not readable"), ("other.npz", "no masker"),
-                       ("part.npz", "not a state dict")):
+                       ("part.npz", "no model of Asteroid")):
         with pytest.raises(UserError, match=word):
             import_asteroid(ConvertConfig(from_asteroid=str(tmp_path / name), out=str(tmp_path / "net.ckpt")))
     assert not (tmp_path / "net.ckpt").exists()

@@ -150,7 +150,7 @@ def test_a_broken_or_foreign_onnx_is_refused(saved, tmp_path):
     foreign = onnx.load_from_string(whole)
     del foreign.metadata_props[:]
     onnx.save(foreign, tmp_path / "foreign.onnx")
-    for name, word in (("foreign.onnx", "carries no DPRNN"), ("none.onnx", "no such")):
+    for name, word in (("foreign.onnx", "carries no configuration"), ("none.onnx", "no such")):
         with pytest.raises(UserError, match=word):
             load_model(tmp_path / name)
 
