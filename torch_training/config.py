@@ -1,6 +1,7 @@
 """What can be set: the recipe of train.py, and where this machine has its data."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from src.core.errors import UserError
 from src.core.options import option, require
@@ -14,6 +15,8 @@ SUPPORTED = {"dynamic_mixing": (True,), "norm": ("gln", "ln"), "mask_act": ("rel
 @dataclass
 class TorchConfig(TrainConfig):
     """train_torch.py: a recipe of train.py on fresh mixtures, with PyTorch; train_dir and valid_dir are not read."""
+
+    takes_yaml_of: ClassVar[str] = "train"  # its recipes
 
     speech_dir: str = option("", "wav or FLAC of single voices, in a folder for each speaker")
     speaker_level: int = option(1, "the speaker's folder is so many levels below speech_dir", low=1)

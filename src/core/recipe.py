@@ -90,7 +90,7 @@ def _refuse_other_script(owner, cls, where):
     word = str(owner).removesuffix(".py")
     if word not in scripts:
         raise UserError(f"{where}: {SCRIPT_KEY} is {owner!r}, expected one of {', '.join(scripts)}")
-    if word != script_name(cls):
+    if word not in (script_name(cls), getattr(cls, "takes_yaml_of", None)):
         raise UserError(f"{where}: `{SCRIPT_KEY}: {word}` in it says that it is for {word}.py, {_advice(cls)}")
 
 
