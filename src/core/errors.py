@@ -6,6 +6,8 @@ import sys
 
 from src.core import signals as interrupt
 
+ASKED_TO_END = (130, 143)  # statuses after Ctrl-C and SIGTERM
+
 
 class UserError(Exception):
     """A mistake outside the code: its text says what is wrong, where, and what to do, in one line."""
@@ -42,6 +44,8 @@ def run_cli(main):
     if unwritten and not status:
         output.tell(_line(unwritten))
         status = 1
+    if status in ASKED_TO_END:  # all is cleaned up; libraries complain while they are unloaded half-way
+        os._exit(status)
     sys.exit(status)
 
 

@@ -102,7 +102,8 @@ def test_what_mindspore_reads_is_what_we_read(tmp_path, monkeypatch):
                        append_dict={"format": FORMAT, "info": '{"text": "é"}',
                                     "model_config": json.dumps(dataclasses.asdict(model_part(CONFIG)))})
     config, info, values = read(path)
-    assert config == model_part(CONFIG) and info == {"text": "é"} and values.keys() == arrays.keys()
+    assert config == model_part(CONFIG) and info == {"text": "é", "task": "separation"}
+    assert values.keys() == arrays.keys()
     theirs = ms.load_checkpoint(path, crc_check=True)
     for name, array in values.items():
         wanted = theirs[name].asnumpy()
